@@ -1,12 +1,40 @@
 """The base of every declared thing: frozen, without unknown fields."""
 
-from pydantic import BaseModel, ConfigDict
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Discriminator
 from pydantic import JsonValue as Value
 
-__all__ = ["Frozen", "Value"]
+__all__ = ["Frozen", "Value", "by_name"]
 
 
 class Frozen(BaseModel):
     """A pydantic model that can't be changed after validation and takes no unknown field."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, ser_json_inf_nan="constants")
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+def by_name(what: str, families: Mapping[str, str]) -> Discriminator:
+    """Return the discriminator of a union whose members are told apart by their `name`.
+
+    `families` maps each known name to the tag of the model that describes it; an import path
+    `package.module:function` has the tag "imported".
+    """
+
+    def tag(value: Any) -> str | None:
+        name = value.get("name") if isinstance(value, Mapping) else getattr(value, "name", value)
+        if not isinstance(name, str):
+            return None
+        return "imported" if ":" in name else families.get(name)
+
+    return Discriminator(
+        tag,
+        custom_error_type=f"unknown_{what}",
+        custom_error_message=f"no such {what}; known: {', '.join(families)}, or package.module:function",
+    )
+
+
+def named(value: Any) -> Any:
+    """Return `{"name": value}` for a bare string, anything else unchanged."""
+    return {"name": value} if isinstance(value, str) else value

@@ -5,9 +5,9 @@ once here and compiled for each back end in `sweeper.tuning`.
 """
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from search_spaces.base import Frozen, Value
 
@@ -51,18 +51,20 @@ class Choice(Frozen):
         return self
 
 
-Domain = Float | Int | Choice
+def _kind(value: Any) -> str:
+    if isinstance(value, Choice) or (isinstance(value, Mapping) and "values" in value):
+        return "choice"
+    bounds = [
+        value.get(name) if isinstance(value, Mapping) else getattr(value, name) for name in ("low", "high")
+    ]
+    return "int" if all(isinstance(bound, int) for bound in bounds) else "float"
 
 
-def parse_domain(value: Any) -> Any:
-    """Return the domain class's keywords for `value`: `{low, high}` with whole bounds is an `Int`."""
-    if isinstance(value, Mapping):
-        if "values" in value:
-            return Choice.model_validate(dict(value))
-        if all(isinstance(value.get(bound), int) for bound in ("low", "high")):
-            return Int.model_validate(dict(value))
-        return Float.model_validate(dict(value))
-    return value
+Domain = Annotated[
+    Annotated[Float, Tag("float")] | Annotated[Int, Tag("int")] | Annotated[Choice, Tag("choice")],
+    Discriminator(_kind),
+]
+"""`{values: […]}` is a Choice; `{low, high}` an Int if both bounds are written as whole numbers."""
 
 
 def _check_bounds(low: float, high: float, log: bool) -> None:

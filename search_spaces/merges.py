@@ -1,0 +1,94 @@
+"""How endpoints are merged: one frozen class per method, told apart by `kind`."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, NonNegativeInt, model_validator
+
+from search_spaces.base import Frozen
+
+Alpha = Annotated[float, Field(allow_inf_nan=False)]
+Density = Annotated[float, Field(gt=0, le=1)]
+
+
+class Merge(Frozen):
+    """What every merge has: its coefficients, and what its endpoints are."""
+
+    alphas: tuple[Alpha, ...] = Field(default=(0.5,), min_length=1)
+    """Interpolation coefficients; each gives one merged network."""
+    group: int = Field(default=2, ge=2)
+    """How many endpoints are merged at once: 2 is pairs."""
+    swa: NonNegativeInt = 0
+    """Merge the means of each branch's last `swa` checkpoints; 0 merges the endpoints themselves."""
+    align: Literal["none", "weight_matching", "learned_matching"] = "none"
+
+    @model_validator(mode="after")
+    def _alphas_differ(self) -> Self:
+        if len(set(self.alphas)) < len(self.alphas):
+            raise ValueError(f"alphas {list(self.alphas)} repeat a value")
+        return self
+
+
+class LinearMerge(Merge):
+    """(1 − α) θ_A + α θ_B."""
+
+    kind: Literal["linear"] = "linear"
+
+
+class TaskArithmeticMerge(Merge):
+    """θ₀ + α Σ (θ_i − θ₀), θ₀ the branch point or the pretrained base."""
+
+    kind: Literal["task_arithmetic"]
+
+
+class TiesMerge(Merge):
+    """TIES (Yadav 2023): trim to `density`, elect signs, aggregate; θ₀ + α τ."""
+
+    kind: Literal["ties"]
+    density: Density = 0.2
+    trim: Literal["tensor", "global"] = "tensor"
+    aggregate: Literal["mean", "sum"] = "mean"
+    weights: tuple[float, ...] | None = None
+
+
+class DareMerge(Merge):
+    """DARE: drop entries with probability `drop`, rescale, then merge by `then`."""
+
+    kind: Literal["dare"]
+    drop: float = Field(default=0.5, ge=0, lt=1)
+    then: Literal["task_arithmetic", "ties"] = "task_arithmetic"
+    density: Density = 1.0
+    seed: int = 0
+
+
+class SlerpMerge(Merge):
+    """Spherical interpolation, per tensor."""
+
+    kind: Literal["slerp"]
+
+
+class FisherMerge(Merge):
+    """Σ F_i θ_i / Σ F_i with the exact per-example diagonal Fisher."""
+
+    kind: Literal["fisher"]
+    examples: int = Field(default=512, ge=1)
+
+
+class PreconditionedMerge(Merge):
+    """(Σ P_i⁻¹)⁻¹ Σ P_i⁻¹ θ_i with P from Adam's second moments."""
+
+    kind: Literal["preconditioned"]
+    normalise: Literal["none", "trace"] = "none"
+
+
+MERGE_KINDS = ("linear", "task_arithmetic", "ties", "dare", "slerp", "fisher", "preconditioned")
+
+MergeConfig = Annotated[
+    LinearMerge
+    | TaskArithmeticMerge
+    | TiesMerge
+    | DareMerge
+    | SlerpMerge
+    | FisherMerge
+    | PreconditionedMerge,
+    Field(discriminator="kind"),
+]

@@ -1,0 +1,265 @@
+"""A recipe: one experiment, complete and frozen; from a name, from YAML, and back to YAML without loss."""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, ValidationError, model_validator
+
+from search_spaces.base import Frozen
+from search_spaces.config import TrialConfig
+from search_spaces.merges import MERGE_KINDS
+from search_spaces.models import MODEL_FAMILIES
+from search_spaces.paths import apply_overrides, rivals
+from search_spaces.space import Point, Space
+from search_spaces.tasks import TASK_FAMILIES
+
+Scale = Literal["smoke", "cpu", "paper"]
+SCALES: tuple[Scale, ...] = ("smoke", "cpu", "paper")
+
+
+class StopRule(Frozen):
+    """Stop when the posterior mass within a factor `within` of the median of S* reaches `mass`."""
+
+    within: float = Field(default=1.25, gt=1)
+    mass: float = Field(default=0.95, gt=0, lt=1)
+
+
+class Search(Frozen):
+    """How points of the space are chosen, and what for. `grid` takes every combination of listed values."""
+
+    sampler: Literal["critical_noise", "tpe", "random", "grid"] = "tpe"
+    objective: Literal["gain", "merged"] = "gain"
+    metric: Literal["accuracy", "loss"] = "loss"
+    split: Literal["validation", "test"] = "validation"
+    trials: PositiveInt | None = None
+    """None is the whole grid; an adaptive search must name it."""
+    floor: float | None = None
+    """What the searcher is told of diverged and at-chance trials; None is −10 % accuracy, −3 nats."""
+    stop: StopRule | None = None
+
+
+class Placement(Frozen):
+    """What one trial reserves on the cluster, and how many run at once."""
+
+    cpu: float = Field(default=1, ge=0)
+    gpu: float = Field(default=0, ge=0)
+    custom: dict[str, float] = Field(default_factory=dict)
+    """Ray's custom resources, e.g. {spot: 1}."""
+    concurrency: PositiveInt | None = None
+    """Trials at once; None is as many as the cluster holds."""
+    retries: NonNegativeInt = 2
+    """How often a trial that dies (not one that diverges) is started again."""
+    branch_workers: NonNegativeInt = 0
+    data_parallel: PositiveInt = 1
+
+
+class Retention(Frozen):
+    """What stays in the store when a trial is finished.
+
+    `records` keeps nothing, `endpoints` keeps endpoints and the branch points they came from (so that longer
+    trunks and further branches train only what is new), `all` keeps the optimizer state of endpoints as well.
+    """
+
+    keep: Literal["records", "endpoints", "all"] = "endpoints"
+    last: NonNegativeInt = 0
+    """Checkpoints kept of each branch's last epochs, for SWA."""
+    moments: bool = False
+    """Keep the optimizer state of endpoints, for preconditioned merges; implied by `all`."""
+    quota_gib: float | None = Field(default=None, gt=0)
+
+
+def _retention(value: Any) -> Any:
+    return {"keep": value} if isinstance(value, str) else value
+
+
+def _one_or_more(value: Any) -> Any:
+    return (value,) if isinstance(value, Mapping | Space) else value
+
+
+class Recipe(TrialConfig):
+    """A named, complete description of one experiment: the trial's config, what varies, and how it is searched."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    title: str = ""
+    figure: str = ""
+    """Figure or section of the paper."""
+    scale: str = ""
+    space: Annotated[tuple[Space, ...], BeforeValidator(_one_or_more)] = Field(min_length=1)
+    """One space, or a union of several sweeps."""
+    search: Search = Search()
+    resources: Placement = Placement()
+    retention: Annotated[Retention, BeforeValidator(_retention)] = Retention()
+    sources: dict[str, str] = Field(default_factory=dict)
+    """Path → where the texts state its value; † marks values read off a figure."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.search.sampler == "grid":
+            for space in self.space:
+                next(space.grid())
+        elif self.search.trials is None:
+            raise ValueError(f"search/trials: {self.search.sampler} needs a number of trials")
+        elif len({tuple(sorted(space.paths)) for space in self.space}) > 1:
+            raise ValueError("a union of different spaces needs search/sampler grid")
+        for space in self.space:
+            for point in space.corners():
+                self._check(point)
+        return self
+
+    def _check(self, point: Point) -> None:
+        try:
+            self.trial(point)
+        except (ValidationError, ValueError) as error:
+            raise ValueError(f"space {describe_point(point)}: {explain(error)}") from None
+
+    @property
+    def base(self) -> TrialConfig:
+        """The trial's config before the search sets anything."""
+        return TrialConfig.model_validate(self.model_dump(include=set(TrialConfig.model_fields), mode="json"))
+
+    def trial(self, point: Point) -> TrialConfig:
+        """Return the validated config of the trial at `point`."""
+        config = self.model_dump(include=set(TrialConfig.model_fields), mode="json")
+        return TrialConfig.model_validate(apply_overrides(config, point))
+
+    def grid(self) -> Iterator[Point]:
+        """Yield the points of all spaces of the union, in order."""
+        for space in self.space:
+            yield from space.grid()
+
+    def identity(self) -> str:
+        """Return 8 hex digits that name what this recipe does; trials, resources and retention don't enter."""
+        content = self.model_dump(
+            mode="json", exclude={"resources", "retention", "title", "figure", "sources"}
+        )
+        content["search"].pop("trials")
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
+
+
+class RecipeError(ValueError):
+    """A recipe that can't be read or is inconsistent; its text is one line a user can act on."""
+
+
+def parse_recipe(content: Mapping[str, Any], overrides: Mapping[str, Any] | None = None) -> Recipe:
+    """Return the recipe that `content` describes, with `overrides` by path.
+
+    Raises:
+        RecipeError: naming the field, its value and the way out.
+    """
+    name = content.get("name", "?")
+    try:
+        return Recipe.model_validate(_override(content, overrides or {}))
+    except (ValidationError, ValueError) as error:
+        raise RecipeError(f'recipe "{name}", {explain(error)}') from None
+
+
+def _override(content: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Apply overrides; `space/PATH` names the domain of PATH, in every space of a union.
+
+    Raises:
+        ValueError: if an override sets what the space varies.
+    """
+    result = apply_overrides(content, {p: v for p, v in overrides.items() if not p.startswith("space/")})
+    spaces = _one_or_more(result.get("space", ()))
+    domains = {p.removeprefix("space/"): v for p, v in overrides.items() if p.startswith("space/")}
+    for space in spaces:
+        space.update(domains)
+        varied = {*space, *(path for point in space.get("points", ()) for path in point)}
+        for path in overrides:
+            if clash := varied & {path, *rivals(path)}:
+                raise ValueError(
+                    f"{path} is set, but the space varies {min(clash)}; set space/{min(clash)} instead"
+                )
+    return {**result, "space": spaces}
+
+
+def read_yaml(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Recipe:
+    """Return the recipe in a YAML file, with `overrides` by path.
+
+    Raises:
+        RecipeError: if the file is missing, empty, not YAML, or no valid recipe.
+    """
+    try:
+        content = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_Loader)
+    except OSError as error:
+        raise RecipeError(f"recipe file {path}: {error.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise RecipeError(f"recipe file {path} is not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict):
+        raise RecipeError(f"recipe file {path} holds {'nothing' if content is None else 'no mapping'}")
+    return parse_recipe(content, overrides)
+
+
+def to_yaml(recipe: Recipe) -> str:
+    """Return `recipe` as YAML; `read_yaml` of it gives an equal recipe."""
+    content = recipe.model_dump(mode="json")
+    return yaml.safe_dump({"name": content.pop("name"), **content}, sort_keys=False, allow_unicode=True)
+
+
+def parse_assignments(assignments: Sequence[str]) -> dict[str, Any]:
+    """Return path → value for texts `path=value`, the values read as YAML.
+
+    Raises:
+        RecipeError: if a text has no "=", its value is not YAML, or a path is set twice.
+    """
+    overrides: dict[str, Any] = {}
+    for text in assignments:
+        path, equals, value = text.partition("=")
+        if not equals or not path:
+            raise RecipeError(f"--set {text}: write path=value, as in train/momentum=0.5")
+        if path in overrides:
+            raise RecipeError(f"--set {path} is given twice")
+        try:
+            overrides[path] = yaml.load(value, Loader=_Loader)
+        except yaml.YAMLError:
+            raise RecipeError(f"--set {path}: {value!r} is not a YAML value") from None
+    return overrides
+
+
+def explain(error: Exception) -> str:
+    """Return one line for a validation error: path, what is wrong, and the value."""
+    if not isinstance(error, ValidationError):
+        return str(error)
+    details = error.errors(include_url=False)
+    first = details[0]
+    path = "/".join(str(part) for part in first["loc"] if part not in _TAGS).replace("space/0/", "space/")
+    text = (
+        first["msg"].removeprefix("Value error, ").replace("Extra inputs are not permitted", "unknown field")
+    )
+    simple = isinstance(first["input"], str | int | float) and repr(first["input"]) not in text
+    value = f" (got {first['input']!r})" if simple else ""
+    more = f"; and {len(details) - 1} more" if len(details) > 1 else ""
+    return f"{path}: {text}{value}{more}" if path else f"{text}{value}{more}"
+
+
+_TAGS = {
+    *TASK_FAMILIES.values(),
+    *MODEL_FAMILIES.values(),
+    *MERGE_KINDS,
+    *("imported", "float", "int", "choice", "domains"),
+}
+"""Names of union members and inner fields: pydantic puts them into an error's path, users never typed them."""
+
+
+def describe_point(point: Mapping[str, Any]) -> str:
+    """Return `point` as one line: path=value, numbers in %g."""
+    return ", ".join(
+        f"{path}={value:g}" if isinstance(value, float) else f"{path}={value}"
+        for path, value in point.items()
+    )
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.2's floats: PyYAML reads 1e-4 as a string."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$"),
+    list("-+.0123456789"),
+)

@@ -1,0 +1,31 @@
+"""The named recipes: one function a recipe, one module a family of the paper's figures."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from search_spaces.recipe import Recipe, RecipeError, Scale, parse_recipe, read_yaml
+from search_spaces.recipes.digits import digits
+
+RECIPES: dict[str, Callable[[Scale], Recipe]] = {
+    "digits": digits,
+}
+
+
+def load_recipe(
+    recipe: str | Path, scale: Scale | None = None, overrides: Mapping[str, Any] | None = None
+) -> Recipe:
+    """Return the recipe of a name from `RECIPES`, at `scale` (default cpu), or of a YAML file.
+
+    `overrides` maps paths such as "train/momentum" to values; the result is validated again.
+
+    Raises:
+        RecipeError: if there is no such recipe, or it is invalid.
+    """
+    if (build := RECIPES.get(str(recipe))) is not None:
+        return parse_recipe(build(scale or "cpu").model_dump(mode="json"), overrides)
+    if Path(recipe).suffix in {".yaml", ".yml"} or Path(recipe).exists():
+        if scale is not None:
+            raise RecipeError(f"recipe file {recipe}: a file has one scale; leave out --scale {scale}")
+        return read_yaml(recipe, overrides)
+    raise RecipeError(f'no recipe "{recipe}"; known: {", ".join(RECIPES)}, or the path of a YAML file')
