@@ -63,6 +63,8 @@ class TrainConfig(Frozen):
     budget_epochs: PositiveFloat | None = None
     """Length of the whole schedule, for `wsd` and `cosine`."""
     budget_steps: PositiveInt | None = None
+    decay_epochs: PositiveFloat | None = None
+    """Length of the final √ decay of `wsd`."""
     warmup_epochs: float = Field(default=0.0, ge=0)
     merge_aware: Annotated[SAM | MergOPT, Field(discriminator="kind")] | None = None
     precision: Literal["float32", "float64", "bf16"] = "float32"
@@ -83,6 +85,8 @@ class TrainConfig(Frozen):
             raise ValueError(
                 f"schedule {self.schedule}: budget_epochs or budget_steps is for wsd and cosine, which need one"
             )
+        if (self.decay_epochs is not None) != (self.schedule == "wsd"):
+            raise ValueError(f"schedule {self.schedule}: decay_epochs is for wsd, which needs it")
         return self
 
     @property
@@ -142,6 +146,7 @@ class BranchOverride(Frozen):
 
     lr: Rate | None = None
     noise_scale: Rate | None = None
+    optimizer: Literal["sgd", "adamw"] | None = None
     task: TaskConfig | None = None
 
     @model_validator(mode="after")
@@ -211,6 +216,10 @@ class MeasureConfig(Frozen):
         Literal["barrier", "cka", "curvature", "gradient_noise", "plane", "distance", "laplace_fit"], ...
     ] = ()
     """Measures of endpoints, pairs and planes."""
+    cka_examples: PositiveInt = 2048
+    """Test examples whose penultimate activations `cka` compares."""
+    eigenvalues: PositiveInt = 8
+    """How many of the Hessian's largest eigenvalues `curvature` finds."""
 
 
 class TrialConfig(Frozen):

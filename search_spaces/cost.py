@@ -50,7 +50,8 @@ def trial_epochs(config: TrialConfig, train_size: int) -> float:
     """Return how many epochs one trial trains: N + m·c·D with a shared trunk.
 
     Raises:
-        ValueError: if the batch is larger than `train_size`, or the trunk ends before it is branched.
+        ValueError: if the batch is larger than `train_size`, the trunk ends before it is branched, or a branch
+            that is to continue the schedule begins at its end.
     """
     per_epoch = steps_per_epoch(train_size, config.train.batch_size)
     branch, train = config.branch, config.train
@@ -58,7 +59,11 @@ def trial_epochs(config: TrialConfig, train_size: int) -> float:
     starts = [0] if config.trunk is None else branch_steps(config.trunk, per_epoch)
     if branch.decay == "continue":
         budget = duration_steps(train.budget_epochs, train.budget_steps, per_epoch)
-        branched = sum(max(0, budget - start) for start in starts)
+        if starts[-1] >= budget:
+            raise ValueError(
+                f"trunk: the branch at step {starts[-1]} has nothing left of the budget of {budget}; branch earlier"
+            )
+        branched = sum(budget - start for start in starts)
     else:
         branched = len(starts) * duration_steps(branch.decay_epochs, branch.decay_steps, per_epoch)
     shared = 0

@@ -5,10 +5,23 @@ from pathlib import Path
 from typing import Any
 
 from search_spaces.recipe import Recipe, RecipeError, Scale, parse_recipe, read_yaml
+from search_spaces.recipes.components import fig4, fig10, fig11
 from search_spaces.recipes.digits import digits
+from search_spaces.recipes.learning_rate import fig2, fig14, fig15
+from search_spaces.recipes.noise_scale import fig1
+from search_spaces.recipes.weight_decay import fig3, fig16
 
 RECIPES: dict[str, Callable[[Scale], Recipe]] = {
     "digits": digits,
+    "fig1": fig1,
+    "fig2": fig2,
+    "fig3": fig3,
+    "fig4": fig4,
+    "fig10": fig10,
+    "fig11": fig11,
+    "fig14": fig14,
+    "fig15": fig15,
+    "fig16": fig16,
 }
 
 
