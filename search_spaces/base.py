@@ -35,6 +35,13 @@ def by_name(what: str, families: Mapping[str, str]) -> Discriminator:
     )
 
 
+def arguments(component: BaseModel) -> dict[str, Any]:
+    """Return the keywords that a task's or model's function is called with: its fields, or the user's settings."""
+    fields = component.model_dump(exclude={"name"})
+    settings: dict[str, Any] = fields.pop("settings", fields)
+    return settings
+
+
 def named(value: Any) -> Any:
     """Return `{"name": value}` for a bare string, anything else unchanged."""
     return {"name": value} if isinstance(value, str) else value

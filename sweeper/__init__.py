@@ -1,0 +1,1 @@
+"""Runs experiments: training, merging, measuring, the store, Ray Tune, the command line."""

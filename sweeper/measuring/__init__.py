@@ -1,0 +1,19 @@
+"""Measuring: accuracy and loss, batch norm after a merge, gain and its status."""
+
+from sweeper.measuring.batchnorm import has_batchnorm, recalibrate
+from sweeper.measuring.gain import chance_level, gain, objective, status
+from sweeper.measuring.merges import Meter, groups
+from sweeper.measuring.metrics import Scores, evaluate
+
+__all__ = [
+    "Meter",
+    "Scores",
+    "chance_level",
+    "evaluate",
+    "gain",
+    "groups",
+    "has_batchnorm",
+    "objective",
+    "recalibrate",
+    "status",
+]

@@ -1,0 +1,19 @@
+"""Training: one loop for trunk and branch, its schedules, its optimizers."""
+
+from sweeper.training.lineage import Endpoint, Lineage
+from sweeper.training.loop import Diverged, train
+from sweeper.training.optimizers import build_optimizer
+from sweeper.training.schedules import branch_schedule, trunk_schedule
+from sweeper.training.state import load_state, state_of
+
+__all__ = [
+    "Diverged",
+    "Endpoint",
+    "Lineage",
+    "branch_schedule",
+    "build_optimizer",
+    "load_state",
+    "state_of",
+    "train",
+    "trunk_schedule",
+]

@@ -1,0 +1,45 @@
+"""Networks and optimizers as flat dictionaries of tensors, the form in which checkpoints are stored.
+
+Keys: parameters and buffers by their names; optimizer state as "optimizer/<state>/<parameter name>".
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+OPTIMIZER = "optimizer/"
+
+
+def state_of(network: nn.Module, optimizer: Optimizer | None = None) -> dict[str, Tensor]:
+    """Return copies of all parameters and buffers, and of the optimizer's state if one is given."""
+    state = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
+    if optimizer is not None:
+        for name, parameter in network.named_parameters():
+            for kind, value in optimizer.state[parameter].items():
+                if isinstance(value, Tensor):
+                    state[f"{OPTIMIZER}{kind}/{name}"] = value.detach().clone()
+    return state
+
+
+def load_state(state: dict[str, Tensor], network: nn.Module, optimizer: Optimizer | None = None) -> None:
+    """Put `state` into the network and, if one is given, into the optimizer."""
+    network.load_state_dict(network_state(state))
+    if optimizer is not None:
+        optimizer.state.clear()
+        parameters = dict(network.named_parameters())
+        for key, value in state.items():
+            if key.startswith(OPTIMIZER):
+                kind, name = key.removeprefix(OPTIMIZER).split("/", 1)
+                optimizer.state[parameters[name]][kind] = _like(value, parameters[name])
+
+
+def network_state(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return the part of `state` that belongs to the network."""
+    return {name: tensor for name, tensor in state.items() if not name.startswith(OPTIMIZER)}
+
+
+def _like(value: Tensor, parameter: nn.Parameter) -> Tensor:
+    if value.shape != parameter.shape:  # AdamW's step count
+        return value.clone()
+    # Fused optimizers read the raw memory: moments must have their parameter's layout.
+    return torch.empty_like(parameter, requires_grad=False).copy_(value)

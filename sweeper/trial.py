@@ -1,0 +1,104 @@
+"""One trial on one page: train a trunk, branch it, merge the branches, measure what the merges gained."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from analysis.records import MergeRecord, Stage
+from search_spaces.base import arguments
+from search_spaces.config import TrialConfig
+from search_spaces.recipe import Retention
+from search_spaces.tasks import TaskConfig
+from sweeper.data import Task, build_task, derive_seed
+from sweeper.identity import label
+from sweeper.measuring import Meter, groups
+from sweeper.store import Store
+from sweeper.training import Lineage
+
+
+@dataclass(frozen=True)
+class TrialName:
+    """Whose records these are."""
+
+    run: str = "run"
+    trial: str = "trial"
+    attempt: int = 0
+    recipe: str = "recipe"
+
+
+def run_trial(
+    config: TrialConfig,
+    store: Store,
+    name: TrialName = TrialName(),
+    retention: Retention = Retention(),
+    device: str = "cpu",
+    done: Mapping[int, Stage] = MappingProxyType({}),
+) -> Iterator[Stage]:
+    """Yield one `Stage` per branch point, in order, but for those that are `done`, by branch step.
+
+    Whatever the store holds is loaded, not trained again. Divergence is data: a diverged trunk or branch gives
+    records with status "diverged". On a CPU the same config gives the same bits.
+    """
+    task = load_task(config.task, device)
+    lineage = Lineage(config, task, store, retention, device)
+    meter = _meter(config, lineage)
+    stages = dict(done)
+    for step in lineage.branch_steps:
+        if step in done:
+            continue
+        ends = [lineage.endpoint(step, seed) for seed in config.branch.resolved_seeds]
+        context = _context(config, name, step, lineage.steps_per_epoch)
+        records: list[MergeRecord] = []
+        for merge in config.merges:
+            for group in groups(ends, merge.group):
+                records += meter.records(group, merge, context)
+        stages[step] = Stage(
+            trial=name.trial,
+            attempt=name.attempt,
+            branch_step=step,
+            records=tuple(records),
+            measurements=(),
+            trained=lineage.take_trained(),
+        )
+        yield stages[step]
+    lineage.retire(stages.values())
+
+
+def load_task(config: TaskConfig, device: str = "cpu") -> Task:
+    """Return the task that `config` names, on `device`."""
+    return build_task(config.name, arguments(config), device)
+
+
+def _meter(config: TrialConfig, lineage: Lineage) -> Meter:
+    others = {label(other): load_task(other, str(lineage.device)) for other in config.measures.eval_tasks}
+    return Meter(
+        network=lineage.network,
+        task=lineage.task,
+        tasks={label(config.task): lineage.task, **others},
+        measures=config.measures,
+        augment=config.train.augment,
+        seed=derive_seed("recalibrate", config.seed),
+    )
+
+
+def _context(config: TrialConfig, name: TrialName, step: int, steps_per_epoch: int) -> dict[str, Any]:
+    train = config.train
+    return {
+        "run": name.run,
+        "trial": name.trial,
+        "attempt": name.attempt,
+        "recipe": name.recipe,
+        "task": label(config.task),
+        "model": label(config.model),
+        "optimizer": train.optimizer,
+        "lr": train.resolved_lr,
+        "batch_size": train.batch_size,
+        "momentum": train.momentum,
+        "weight_decay": train.weight_decay,
+        "augment": train.augment,
+        "noise_scale": train.resolved_noise_scale,
+        "seed": config.seed,
+        "branch_epoch": step / steps_per_epoch,
+        "branch_step": step,
+    }
