@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Discriminator
+from pydantic import BaseModel, ConfigDict, Discriminator, model_validator
 from pydantic import JsonValue as Value
 
 __all__ = ["Frozen", "Value", "by_name"]
@@ -13,6 +13,16 @@ class Frozen(BaseModel):
     """A pydantic model that can't be changed after validation and takes no unknown field."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fields_known(cls, value: Any) -> Any:
+        # pydantic forbids unknown fields too, but doesn't say which ones are known.
+        if isinstance(value, Mapping):
+            for field in value:
+                if field not in cls.model_fields:
+                    raise ValueError(f"unknown field {field!r}; known: {', '.join(cls.model_fields)}")
+        return value
 
 
 def by_name(what: str, families: Mapping[str, str]) -> Discriminator:

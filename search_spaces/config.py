@@ -81,12 +81,16 @@ class TrainConfig(Frozen):
             raise ValueError("noise_scale (Eq. 3) is defined for sgd; name lr for adamw")
         _at_most_one(self, "budget_epochs", "budget_steps")
         has_budget = self.budget_epochs is not None or self.budget_steps is not None
-        if has_budget != (self.schedule != "constant"):
+        if self.schedule == "constant" and has_budget:
+            raise ValueError("schedule constant has no end; leave out its budget, or name wsd or cosine")
+        if self.schedule != "constant" and not has_budget:
+            raise ValueError(f"schedule {self.schedule} needs budget_epochs or budget_steps")
+        if self.schedule == "wsd" and self.decay_epochs is None:
+            raise ValueError("schedule wsd needs decay_epochs, the length of its final decay")
+        if self.schedule != "wsd" and self.decay_epochs is not None:
             raise ValueError(
-                f"schedule {self.schedule}: budget_epochs or budget_steps is for wsd and cosine, which need one"
+                f"decay_epochs {self.decay_epochs:g} is for schedule wsd, not {self.schedule}; leave it out"
             )
-        if (self.decay_epochs is not None) != (self.schedule == "wsd"):
-            raise ValueError(f"schedule {self.schedule}: decay_epochs is for wsd, which needs it")
         return self
 
     @property
@@ -177,16 +181,20 @@ class BranchConfig(Frozen):
     def _consistent(self) -> Self:
         _at_most_one(self, "decay_epochs", "decay_steps")
         timed = self.decay_epochs is not None or self.decay_steps is not None
-        if timed == (self.decay == "continue"):
+        if self.decay == "continue" and timed:
             raise ValueError(
-                f"decay {self.decay}: name decay_epochs or decay_steps, unless decay is continue"
+                "decay continue ends with train's schedule; leave out decay_epochs and decay_steps"
             )
+        if self.decay != "continue" and not timed:
+            raise ValueError(f"decay {self.decay} needs decay_epochs or decay_steps")
         if self.seeds is not None and len(set(self.seeds)) != self.count:
             raise ValueError(
                 f"seeds {list(self.seeds)} must be {self.count} different numbers, one for each of count"
             )
         if self.overrides and len(self.overrides) != self.count:
-            raise ValueError(f"overrides has {len(self.overrides)} entries for count {self.count}")
+            raise ValueError(
+                f"overrides has {len(self.overrides)} entries for count {self.count}; give one a branch, or none"
+            )
         return self
 
     @property
@@ -240,10 +248,10 @@ class TrialConfig(Frozen):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if (self.trunk is None) != (self.start == "pretrained"):
-            raise ValueError(
-                f"start {self.start}: trunk is {'missing' if self.trunk is None else 'not used'}"
-            )
+        if self.start == "pretrained" and self.trunk is not None:
+            raise ValueError("start pretrained has no trunk; leave out trunk, or name another start")
+        if self.start != "pretrained" and self.trunk is None:
+            raise ValueError(f"start {self.start} needs a trunk; name trunk, or start pretrained")
         if self.branch.decay == "continue" and self.train.schedule == "constant":
             raise ValueError(
                 "branch/decay continue needs train/schedule wsd or cosine, which say where it ends"

@@ -52,10 +52,11 @@ def _step(place: Any, name: str, path: str) -> Any:
         return place[_index(place, name, path)]
     if isinstance(place, dict) and name in place:
         return place[name]
-    raise ValueError(f"path {path}: there is no {name!r}")
+    known = f"; known: {', '.join(place)}" if isinstance(place, dict) else ""
+    raise ValueError(f"path {path}: there is no {name!r}{known}")
 
 
 def _index(place: list[Any], name: str, path: str) -> int:
     if not name.isdigit() or int(name) >= len(place):
-        raise ValueError(f"path {path}: {name!r} is no index into {len(place)} entries")
+        raise ValueError(f"path {path}: {name!r} is none of the {len(place)} entries, counted from 0")
     return int(name)

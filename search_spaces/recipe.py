@@ -8,15 +8,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, model_validator
 
 from search_spaces.base import Frozen
 from search_spaces.config import TrialConfig
-from search_spaces.merges import MERGE_KINDS
-from search_spaces.models import MODEL_FAMILIES
+from search_spaces.explain import describe_point, explain
 from search_spaces.paths import apply_overrides, rivals
 from search_spaces.space import Point, Space
-from search_spaces.tasks import TASK_FAMILIES
 
 Scale = Literal["smoke", "cpu", "paper"]
 SCALES: tuple[Scale, ...] = ("smoke", "cpu", "paper")
@@ -98,12 +96,14 @@ class Recipe(TrialConfig):
     """Path → where the texts state its value; † marks values read off a figure."""
 
     @model_validator(mode="after")
-    def _consistent(self) -> Self:
+    def _points_valid(self) -> Self:
         if self.search.sampler == "grid":
             for space in self.space:
                 next(space.grid())
         elif self.search.trials is None:
-            raise ValueError(f"search/trials: {self.search.sampler} needs a number of trials")
+            raise ValueError(
+                f"search/trials: {self.search.sampler} needs a number of trials, or sampler grid"
+            )
         elif len({tuple(sorted(space.paths)) for space in self.space}) > 1:
             raise ValueError("a union of different spaces needs search/sampler grid")
         for space in self.space:
@@ -114,7 +114,7 @@ class Recipe(TrialConfig):
     def _check(self, point: Point) -> None:
         try:
             self.trial(point)
-        except (ValidationError, ValueError) as error:
+        except ValueError as error:
             raise ValueError(f"space {describe_point(point)}: {explain(error)}") from None
 
     @property
@@ -151,31 +151,29 @@ def parse_recipe(content: Mapping[str, Any], overrides: Mapping[str, Any] | None
     Raises:
         RecipeError: naming the field, its value and the way out.
     """
-    name = content.get("name", "?")
     try:
-        return Recipe.model_validate(_override(content, overrides or {}))
-    except (ValidationError, ValueError) as error:
-        raise RecipeError(f'recipe "{name}", {explain(error)}') from None
+        recipe = Recipe.model_validate(content)
+        return _override(recipe, overrides) if overrides else recipe
+    except ValueError as error:
+        raise RecipeError(f'recipe "{content.get("name", "?")}", {explain(error)}') from None
 
 
-def _override(content: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """Apply overrides; `space/PATH` names the domain of PATH, in every space of a union.
+def _override(recipe: Recipe, overrides: Mapping[str, Any]) -> Recipe:
+    """Apply overrides and validate again; `space/PATH` names the domain of PATH, in every space of a union.
 
     Raises:
-        ValueError: if an override sets what the space varies.
+        ValueError: if an override sets what the space varies, or the result is no valid recipe.
     """
-    result = apply_overrides(content, {p: v for p, v in overrides.items() if not p.startswith("space/")})
-    spaces = _one_or_more(result.get("space", ()))
     domains = {p.removeprefix("space/"): v for p, v in overrides.items() if p.startswith("space/")}
-    for space in spaces:
-        space.update(domains)
-        varied = {*space, *(path for point in space.get("points", ()) for path in point)}
-        for path in overrides:
-            if clash := varied & {path, *rivals(path)}:
-                raise ValueError(
-                    f"{path} is set, but the space varies {min(clash)}; set space/{min(clash)} instead"
-                )
-    return {**result, "space": spaces}
+    settings = {path: value for path, value in overrides.items() if not path.startswith("space/")}
+    if "space" not in settings:
+        for varied in {path for space in recipe.space for path in space.paths}:
+            if not settings.keys().isdisjoint({varied, *rivals(varied)}):
+                raise ValueError(f"the space varies {varied}; set space/{varied} instead")
+    content = apply_overrides(recipe.model_dump(mode="json"), settings)
+    if domains:
+        content["space"] = [{**space, **domains} for space in content["space"]]
+    return Recipe.model_validate(content)
 
 
 def read_yaml(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Recipe:
@@ -188,8 +186,10 @@ def read_yaml(path: str | Path, overrides: Mapping[str, Any] | None = None) -> R
         content = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_Loader)
     except OSError as error:
         raise RecipeError(f"recipe file {path}: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise RecipeError(f"recipe file {path} is not YAML: {' '.join(str(error).split())}") from None
+    except UnicodeDecodeError:
+        raise RecipeError(f"recipe file {path} is not YAML: it is no UTF-8 text") from None
+    except yaml.YAMLError as error:
+        raise RecipeError(f"recipe file {path} is not YAML: {_problem(error)}") from None
     if not isinstance(content, dict):
         raise RecipeError(f"recipe file {path} holds {'nothing' if content is None else 'no mapping'}")
     return parse_recipe(content, overrides)
@@ -221,41 +221,16 @@ def parse_assignments(assignments: Sequence[str]) -> dict[str, Any]:
     return overrides
 
 
-def explain(error: Exception) -> str:
-    """Return one line for a validation error: path, what is wrong, and the value."""
-    if not isinstance(error, ValidationError):
-        return str(error)
-    details = error.errors(include_url=False)
-    first = details[0]
-    path = "/".join(str(part) for part in first["loc"] if part not in _TAGS).replace("space/0/", "space/")
-    text = (
-        first["msg"].removeprefix("Value error, ").replace("Extra inputs are not permitted", "unknown field")
-    )
-    simple = isinstance(first["input"], str | int | float) and repr(first["input"]) not in text
-    value = f" (got {first['input']!r})" if simple else ""
-    more = f"; and {len(details) - 1} more" if len(details) > 1 else ""
-    return f"{path}: {text}{value}{more}" if path else f"{text}{value}{more}"
-
-
-_TAGS = {
-    *TASK_FAMILIES.values(),
-    *MODEL_FAMILIES.values(),
-    *MERGE_KINDS,
-    *("imported", "float", "int", "choice", "domains"),
-}
-"""Names of union members and inner fields: pydantic puts them into an error's path, users never typed them."""
-
-
-def describe_point(point: Mapping[str, Any]) -> str:
-    """Return `point` as one line: path=value, numbers in %g."""
-    return ", ".join(
-        f"{path}={value:g}" if isinstance(value, float) else f"{path}={value}"
-        for path, value in point.items()
-    )
-
-
 class _Loader(yaml.SafeLoader):
-    """YAML 1.2's floats: PyYAML reads 1e-4 as a string."""
+    """YAML with the floats of YAML 1.2, since PyYAML reads 1e-4 as a string, and without repeated keys."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.MarkedYAMLError(problem=f"{key.value} is there twice", problem_mark=key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
 
 
 _Loader.add_implicit_resolver(
@@ -263,3 +238,9 @@ _Loader.add_implicit_resolver(
     re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$"),
     list("-+.0123456789"),
 )
+
+
+def _problem(error: yaml.YAMLError) -> str:
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        return f"line {error.problem_mark.line + 1}: {error.problem}"
+    return " ".join(str(error).split())

@@ -17,8 +17,8 @@ class Space(Frozen):
     """The product of independent `domains` with a list of tied `points`.
 
     In YAML both stand side by side: `train/momentum: {values: [0, 0.9]}` declares a domain, and
-    `points: [{train/lr: 1.0e-4, branch/decay_epochs: 20}, …]` lists settings that move together. A single
-    value, `train/lr: 0.1`, is a domain of one.
+    `points: [{train/lr: 1.0e-4, branch/decay_epochs: 20}, …]` lists settings that move together. A bare list is
+    short for `values`; a single value, `train/lr: 0.1`, is a domain of one.
     """
 
     domains: dict[str, Domain]
@@ -32,7 +32,7 @@ class Space(Frozen):
         domains = {path: domain for path, domain in value.items() if path != "points"}
         for path, domain in domains.items():
             if not isinstance(domain, Frozen) and not _is_domain(domain):
-                domains[path] = {"values": [domain]}
+                domains[path] = {"values": domain if isinstance(domain, list | tuple) else [domain]}
         return {"domains": domains, "points": value.get("points", ())}
 
     @model_validator(mode="after")

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from search_spaces.recipe import Recipe, RecipeError, Scale, parse_recipe, read_yaml
+from search_spaces.recipe import SCALES, Recipe, RecipeError, Scale, parse_recipe, read_yaml
 from search_spaces.recipes.components import fig4, fig10, fig11
 from search_spaces.recipes.digits import digits
 from search_spaces.recipes.learning_rate import fig2, fig14, fig15
@@ -35,6 +35,8 @@ def load_recipe(
     Raises:
         RecipeError: if there is no such recipe, or it is invalid.
     """
+    if scale is not None and scale not in SCALES:
+        raise RecipeError(f'no scale "{scale}"; known: {", ".join(SCALES)}')
     if (build := RECIPES.get(str(recipe))) is not None:
         return parse_recipe(build(scale or "cpu").model_dump(mode="json"), overrides)
     if Path(recipe).suffix in {".yaml", ".yml"} or Path(recipe).exists():
