@@ -19,9 +19,10 @@ class Frozen(BaseModel):
     def _fields_known(cls, value: Any) -> Any:
         # pydantic forbids unknown fields too, but doesn't say which ones are known.
         if isinstance(value, Mapping):
-            for field in value:
-                if field not in cls.model_fields:
-                    raise ValueError(f"unknown field {field!r}; known: {', '.join(cls.model_fields)}")
+            known = [field.alias or name for name, field in cls.model_fields.items()]
+            for name in value:
+                if name not in known:
+                    raise ValueError(f"unknown field {name!r}; known: {', '.join(known)}")
         return value
 
 

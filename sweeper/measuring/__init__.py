@@ -1,7 +1,7 @@
 """Measuring: accuracy and loss, batch norm after a merge, gain and its status."""
 
 from sweeper.measuring.batchnorm import has_batchnorm, recalibrate
-from sweeper.measuring.gain import chance_level, gain, objective, status
+from sweeper.measuring.gain import chance_level, floor_of, gain, objective, status
 from sweeper.measuring.merges import Meter, groups
 from sweeper.measuring.metrics import Scores, evaluate
 
@@ -10,6 +10,7 @@ __all__ = [
     "Scores",
     "chance_level",
     "evaluate",
+    "floor_of",
     "gain",
     "groups",
     "has_batchnorm",

@@ -5,10 +5,12 @@ Notation: f_A, f_B, f_M the metric of two endpoints and of their merge, on one s
 
 import math
 from collections.abc import Iterable
+from dataclasses import asdict
 
 from torch import Tensor
 
 from analysis.records import MergeRecord, Status
+from analysis.table import Selection
 from search_spaces.recipe import Search
 
 FLOORS = {
@@ -48,27 +50,29 @@ def status(accuracies: Iterable[float | None], chance: float) -> Status:
     return "at_chance" if any(accuracy <= chance for accuracy in known if accuracy is not None) else "ok"
 
 
-def objective(records: Iterable[MergeRecord], search: Search) -> float | None:
+def floor_of(search: Search) -> float:
+    """Return what the searcher is told of merges that mean nothing."""
+    return FLOORS[search.objective, search.metric] if search.floor is None else search.floor
+
+
+def objective(records: Iterable[MergeRecord], search: Search, selection: Selection) -> float | None:
     """Return what the searcher maximises: the mean over a trial's branch points and pairs, finite.
 
-    It is taken over the first merge, first coefficient and first batch-norm policy among `records`, on the
-    search's split and metric: the gain, or the merged network's own accuracy or negative loss. Merges of
-    diverged and at-chance endpoints count as the floor, and nothing counts as less. None if there is no record.
+    It is taken over the records of `selection`: the gain, or the merged network's own accuracy or negative
+    loss. Merges of diverged and at-chance endpoints count as the floor, and nothing counts as less. None if no
+    record is selected.
     """
-    floor = FLOORS[search.objective, search.metric] if search.floor is None else search.floor
-    chosen = [
-        r for r in records if (r.split, r.metric) == (search.split, search.metric) and r.eval_task == r.task
-    ]
-    if not chosen:
-        return None
-    first = chosen[0]
-    same = ("merge", "merge_settings", "alpha", "batchnorm")
+    floor = floor_of(search)
     values = [
         max(floor, _value(record, search)) if record.status == "ok" else floor
-        for record in chosen
-        if all(getattr(record, name) == getattr(first, name) for name in same)
+        for record in records
+        if record.eval_task == record.task and _selected(record, selection)
     ]
-    return math.fsum(values) / len(values)
+    return math.fsum(values) / len(values) if values else None
+
+
+def _selected(record: MergeRecord, selection: Selection) -> bool:
+    return all(getattr(record, name) == value for name, value in asdict(selection).items())
 
 
 def _value(record: MergeRecord, search: Search) -> float:

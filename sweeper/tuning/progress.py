@@ -1,0 +1,124 @@
+"""How far a sweep is: counted from Tune's events, handed to whoever shows it."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ray import tune
+
+from sweeper.tuning.trainable import DRAINED
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One look at a running sweep; counts are trials, `replayed` those that earlier runs finished."""
+
+    path: str
+    total: int
+    replayed: int
+    done: int
+    running: int
+    failed: int
+    diverged: int
+    at_chance: int
+    epochs: float
+    seconds: float
+    draining: bool
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Expected time to the end at the pace so far, None before the first trial is done."""
+        if not self.done:
+            return None
+        return self.seconds / self.done * max(0, self.total - self.replayed - self.done - self.failed)
+
+
+Listener = Callable[[Progress], None]
+
+
+class Counter(tune.Callback):
+    """Counts Tune's events and tells the listener after each."""
+
+    def __init__(
+        self,
+        path: str,
+        total: int,
+        replayed: int,
+        draining: Callable[[], bool],
+        listener: Listener | None,
+        on_failed: Callable[[dict[str, Any], str], None],
+    ) -> None:
+        self._path, self._total, self._replayed = path, total, replayed
+        self._draining = draining
+        self._listener = listener
+        self._on_failed = on_failed
+        self._started = time.monotonic()
+        self._running: set[str] = set()
+        self._epochs: dict[str, float] = {}
+        self._counts = dict.fromkeys(("ok", "failed", "diverged", "at_chance"), 0)
+
+    @property
+    def running(self) -> int:
+        """How many trials run now."""
+        return len(self._running)
+
+    @property
+    def failed(self) -> int:
+        """How many trials died for good."""
+        return self._counts["failed"]
+
+    def progress(self) -> Progress:
+        """Return a look at the sweep as it is now."""
+        counts = self._counts
+        return Progress(
+            path=self._path,
+            total=self._total,
+            replayed=self._replayed,
+            done=counts["ok"] + counts["diverged"] + counts["at_chance"],
+            running=len(self._running),
+            failed=counts["failed"],
+            diverged=counts["diverged"],
+            at_chance=counts["at_chance"],
+            epochs=sum(self._epochs.values()),
+            seconds=time.monotonic() - self._started,
+            draining=self._draining(),
+        )
+
+    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        """Tell the listener that time has passed."""
+        self._tell()
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Count a trial that starts, or starts again."""
+        self._running.add(trial.trial_id)
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
+        """Count the epochs of a branch point."""
+        self._epochs[trial.trial_id] = result.get("epochs", self._epochs.get(trial.trial_id, 0.0))
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Count a trial that has ended."""
+        self._running.discard(trial.trial_id)
+        result = trial.last_result
+        if not result.get(DRAINED):
+            self._counts[result.get("status", "ok")] += 1
+        self._tell()
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Count a trial that died once more than it may."""
+        self._running.discard(trial.trial_id)
+        self._counts["failed"] += 1
+        self._on_failed(trial.config["suggested"], _last_line(trial))
+        self._tell()
+
+    def _tell(self) -> None:
+        if self._listener is not None:
+            self._listener(self.progress())
+
+
+def _last_line(trial: Any) -> str:
+    error = trial.get_error()
+    return str(error).strip().splitlines()[-1] if error is not None else "the worker died"

@@ -1,0 +1,116 @@
+"""The Tune trainable: one trial, one step per branch point, each step recorded before it is reported."""
+
+import socket
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from ray import tune
+
+from analysis.records import MergeRecord, Outcome, Stage, Status
+from analysis.verdict import objective_selection
+from search_spaces.config import TrialConfig
+from sweeper.measuring import floor_of, objective
+from sweeper.trial import TrialName, run_trial
+from sweeper.tuning.job import Job, Suggested
+
+METRIC = "objective"
+DRAINED = "drained"
+
+
+class TrialRunner(tune.Trainable):
+    """Runs a trial from its first branch point that has no record; actors are reused from trial to trial.
+
+    Every result has a finite `objective`; the last one also `status`. A request to stop ends the trial after the
+    branch point in progress, with `drained` set.
+    """
+
+    def setup(self, config: dict[str, Any], job: Job) -> None:  # type: ignore[override]
+        """Take up the first trial of this actor."""
+        self.job = job
+        self.store = job.store()
+        self.ledger = job.ledger()
+        self.selection = objective_selection(job.recipe.model_dump(mode="json"))
+        placement = job.recipe.resources
+        torch.set_num_threads(max(1, int(placement.cpu)))
+        self.device = "cuda" if placement.gpu and torch.cuda.is_available() else "cpu"
+        self._take_up(config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Take up the next trial in the same process."""
+        self._take_up(new_config)
+        return True
+
+    def step(self) -> dict[str, Any]:
+        """Run to the next branch point."""
+        started = time.perf_counter(), time.process_time()
+        if self.ledger.stop_requested():
+            return {METRIC: self._objective(), DRAINED: True, "done": True}
+        stage = next(self.stages, None)
+        self.wall_seconds += time.perf_counter() - started[0]
+        self.cpu_seconds += time.process_time() - started[1]
+        if stage is None:
+            return self._finish()
+        self.ledger.stage(stage)
+        self.records += stage.records
+        self.epochs += sum(stage.trained.values())
+        return {
+            METRIC: self._objective(),
+            "branch_step": stage.branch_step,
+            "epochs": self.epochs,
+            "done": False,
+        }
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        """Do nothing: the store holds what a retry continues from."""
+
+    def load_checkpoint(self, checkpoint: Any) -> None:
+        """Do nothing: `setup` has looked into the ledger."""
+
+    def _take_up(self, config: dict[str, Any]) -> None:
+        self.suggested = Suggested.from_config(config["suggested"])
+        trial, trial_config = self.job.trial(self.suggested)
+        done = self.ledger.stages(trial)
+        self.name = TrialName(self.job.run, trial, self.ledger.next_attempt(trial), self.job.recipe.name)
+        self.records: list[MergeRecord] = [record for stage in done.values() for record in stage.records]
+        self.epochs = self.wall_seconds = self.cpu_seconds = 0.0
+        self.stages = self._run(trial_config, done)
+
+    def _run(self, config: TrialConfig, done: dict[int, Stage]) -> Iterator[Stage]:
+        return run_trial(config, self.store, self.name, self.job.recipe.retention, self.device, done)
+
+    def _objective(self) -> float:
+        search = self.job.recipe.search
+        value = objective(self.records, search, self.selection)
+        return floor_of(search) if value is None else value
+
+    def _finish(self) -> dict[str, Any]:
+        outcome = Outcome(
+            trial=self.name.trial,
+            attempt=self.name.attempt,
+            number=self.suggested.number,
+            status=overall_status(self.records),
+            objective=self._objective(),
+            epochs_trained=self.epochs,
+            wall_seconds=self.wall_seconds,
+            cpu_seconds=self.cpu_seconds,
+            host=socket.gethostname(),
+            time=time.time(),
+        )
+        self.ledger.outcome(outcome)
+        return {
+            METRIC: outcome.objective,
+            "status": outcome.status,
+            "epochs": self.epochs,
+            "wall_seconds": self.wall_seconds,
+            "done": True,
+        }
+
+
+def overall_status(records: list[MergeRecord]) -> Status:
+    """Return ok if any merge of the trial means something, else diverged or at_chance, whichever is commoner."""
+    statuses = [record.status for record in records]
+    if "ok" in statuses:
+        return "ok"
+    return "at_chance" if statuses.count("at_chance") >= statuses.count("diverged") else "diverged"
