@@ -23,10 +23,6 @@ from sweeper.tuning.searcher import SAMPLERS
 PROBE_SECONDS = 120.0
 
 
-class ClusterError(Exception):
-    """A cluster that can't be reached, or can't hold a trial: one line a user can act on."""
-
-
 def unsupported(recipe: Recipe) -> list[str]:
     """Return what `recipe` asks for that this version can describe but not run yet, one phrase each."""
     missing: dict[str, None] = {}

@@ -47,26 +47,16 @@ class Counter(tune.Callback):
         replayed: int,
         draining: Callable[[], bool],
         listener: Listener | None,
-        on_failed: Callable[[dict[str, Any], str], None],
     ) -> None:
         self._path, self._total, self._replayed = path, total, replayed
         self._draining = draining
         self._listener = listener
-        self._on_failed = on_failed
+        self.failures: list[tuple[dict[str, Any], str]] = []
+        """Suggestion and reason of each trial that died for good."""
         self._started = time.monotonic()
         self._running: set[str] = set()
         self._epochs: dict[str, float] = {}
-        self._counts = dict.fromkeys(("ok", "failed", "diverged", "at_chance"), 0)
-
-    @property
-    def running(self) -> int:
-        """How many trials run now."""
-        return len(self._running)
-
-    @property
-    def failed(self) -> int:
-        """How many trials died for good."""
-        return self._counts["failed"]
+        self._counts = dict.fromkeys(("ok", "diverged", "at_chance"), 0)
 
     def progress(self) -> Progress:
         """Return a look at the sweep as it is now."""
@@ -75,9 +65,9 @@ class Counter(tune.Callback):
             path=self._path,
             total=self._total,
             replayed=self._replayed,
-            done=counts["ok"] + counts["diverged"] + counts["at_chance"],
+            done=sum(counts.values()),
             running=len(self._running),
-            failed=counts["failed"],
+            failed=len(self.failures),
             diverged=counts["diverged"],
             at_chance=counts["at_chance"],
             epochs=sum(self._epochs.values()),
@@ -110,8 +100,7 @@ class Counter(tune.Callback):
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Count a trial that died once more than it may."""
         self._running.discard(trial.trial_id)
-        self._counts["failed"] += 1
-        self._on_failed(trial.config["suggested"], _last_line(trial))
+        self.failures.append((trial.config["suggested"], _last_line(trial)))
         self._tell()
 
     def _tell(self) -> None:

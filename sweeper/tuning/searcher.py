@@ -6,11 +6,10 @@ Both write a point to the ledger before its trial starts, and hand out nothing o
 import logging
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, cast
 
 import optuna
-from optuna.distributions import BaseDistribution
 from optuna.trial import TrialState, create_trial
 from ray.tune.search import Searcher
 from ray.tune.search.basic_variant import BasicVariantGenerator
@@ -18,6 +17,8 @@ from ray.tune.search.optuna import OptunaSearch
 
 from analysis.records import Outcome, Suggestion
 from search_spaces.recipe import Recipe
+from search_spaces.space import Point
+from sweeper.data import generator
 from sweeper.measuring import floor_of
 from sweeper.tuning.job import Job, Suggested
 from sweeper.tuning.space import distributions, to_params, to_point
@@ -31,21 +32,41 @@ SAMPLERS: dict[str, Callable[[int], optuna.samplers.BaseSampler]] = {
 }
 
 
-class Notebook:
-    """Writes suggestions to the ledger, and knows whether the sweep is to be drained."""
+class History:
+    """What earlier runs of a sweep left, and what is still to do. Trials are numbered in order of suggestion."""
 
-    def __init__(self, job: Job, known: Iterable[Suggestion]) -> None:
+    def __init__(self, job: Job) -> None:
         self.job = job
-        self.ledger = job.ledger()
-        self.written = {suggestion.number for suggestion in known}
+        self._ledger = job.ledger()
+        outcomes = self._ledger.outcomes()
+        recipe = job.recipe
+        self.finished: dict[int, tuple[Suggested, Outcome]] = {}
+        suggested: dict[int, Suggested] = {}
+        for known in self._ledger.suggestions():
+            suggested[known.number] = Suggested(known.number, known.overrides)
+            outcome = outcomes.get(known.trial)
+            if outcome is not None and outcome.status != "failed":
+                self.finished[known.number] = (suggested[known.number], outcome)
+        self._recorded = set(suggested)
+        if recipe.search.sampler == "grid":
+            suggested = {n: Suggested(n, point) for n, point in enumerate(grid_order(recipe))}
+        self.total = len(suggested) if recipe.search.sampler == "grid" else recipe.search.trials or 0
+        self.unfinished = [s for n, s in sorted(suggested.items()) if n not in self.finished]
+        """Points to run before any new one; of a grid, all there are to run."""
+        self.next_number = max(suggested, default=-1) + 1
 
-    def write(self, suggested: Suggested) -> None:
-        """Record a point, unless an earlier run of this sweep has."""
-        if suggested.number in self.written:
+    @property
+    def remaining(self) -> int:
+        """How many trials are to be run."""
+        return max(len(self.unfinished), self.total - len(self.finished))
+
+    def record(self, suggested: Suggested) -> None:
+        """Write a point to the ledger before its trial starts."""
+        if suggested.number in self._recorded:
             return
+        self._recorded.add(suggested.number)
         trial, config = self.job.trial(suggested)
-        self.written.add(suggested.number)
-        self.ledger.suggest(
+        self._ledger.suggest(
             Suggestion(
                 trial=trial,
                 attempt=0,
@@ -57,12 +78,19 @@ class Notebook:
         )
 
 
+def grid_order(recipe: Recipe) -> list[Point]:
+    """Return the points of a grid in the seeded order in which they run: any first part covers the whole."""
+    points = list(recipe.grid())
+    order = generator("grid", recipe.seed).permutation(len(points))
+    return [points[index] for index in order[: recipe.search.trials]]
+
+
 class GridSearch(BasicVariantGenerator):
     """Tune's variant generator, with a ledger and a drain."""
 
-    def __init__(self, notebook: Notebook, draining: Callable[[], bool], concurrency: int) -> None:
+    def __init__(self, history: History, draining: Callable[[], bool], concurrency: int) -> None:
         super().__init__(max_concurrent=concurrency)
-        self._notebook = notebook
+        self._history = history
         self._draining = draining
 
     def next_trial(self) -> Any:
@@ -72,7 +100,7 @@ class GridSearch(BasicVariantGenerator):
             return None
         trial = super().next_trial()
         if trial is not None:
-            self._notebook.write(Suggested.from_config(trial.config["suggested"]))
+            self._history.record(Suggested.from_config(trial.config["suggested"]))
         return trial
 
 
@@ -85,34 +113,32 @@ class NoiseSearch(OptunaSearch):
     here, since Tune's limiter swallows late results.
     """
 
-    def __init__(
-        self,
-        recipe: Recipe,
-        notebook: Notebook,
-        draining: Callable[[], bool],
-        concurrency: int,
-        trials: int,
-        known: Iterable[Suggestion],
-        outcomes: dict[str, Outcome],
-    ) -> None:
-        self._recipe = recipe
+    def __init__(self, history: History, draining: Callable[[], bool], concurrency: int) -> None:
+        recipe = history.job.recipe
+        self._search = recipe.search
         self._declared = recipe.space[0]
-        self._distributions: dict[str, BaseDistribution] = distributions(self._declared)
+        self._distributions = distributions(self._declared)
         super().__init__(
             space=self._distributions,
             metric=METRIC,
             mode="max",
             sampler=SAMPLERS[recipe.search.sampler](recipe.seed),
         )
-        self._notebook = notebook
+        self._history = history
         self._draining = draining
         self._concurrency = concurrency
-        self._trials = trials
         self._live: set[str] = set()
-        self._unfinished: list[Suggested] = []
-        self._next = 0
-        for suggestion in known:
-            self._replay(suggestion, outcomes.get(suggestion.trial))
+        self._waiting = list(history.unfinished)
+        self._next = history.next_number
+        self._new = history.remaining - len(self._waiting)
+        for suggested, outcome in history.finished.values():
+            self._study.add_trial(
+                create_trial(
+                    params=to_params(self._declared, suggested.point),
+                    distributions=self._distributions,
+                    value=self._finite(outcome.objective),
+                )
+            )
 
     @property
     def _study(self) -> optuna.Study:
@@ -120,19 +146,20 @@ class NoiseSearch(OptunaSearch):
 
     def suggest(self, trial_id: str) -> Any:
         """Return the next point, None while as many trials run as may, FINISHED at the end."""
-        if self._draining() or (not self._unfinished and self._next >= self._trials):
+        if self._draining() or not (self._waiting or self._new):
             return Searcher.FINISHED
         if len(self._live) >= self._concurrency:
             return None
-        if self._unfinished:
-            suggested = self._unfinished.pop(0)
+        if self._waiting:
+            suggested = self._waiting.pop(0)
             self._study.enqueue_trial(to_params(self._declared, suggested.point))
             super().suggest(trial_id)
         else:
             super().suggest(trial_id)
             suggested = Suggested(self._next, to_point(self._declared, self._ot_trials[trial_id].params))
             self._next += 1
-        self._notebook.write(suggested)
+            self._new -= 1
+        self._history.record(suggested)
         self._live.add(trial_id)
         return {"suggested": suggested.to_config()}
 
@@ -154,17 +181,4 @@ class NoiseSearch(OptunaSearch):
         self._study.tell(trial, self._finite(result.get(METRIC)))
 
     def _finite(self, value: float | None) -> float:
-        return value if value is not None and math.isfinite(value) else floor_of(self._recipe.search)
-
-    def _replay(self, suggestion: Suggestion, outcome: Outcome | None) -> None:
-        self._next = max(self._next, suggestion.number + 1)
-        if outcome is None or outcome.status == "failed":
-            self._unfinished.append(Suggested(suggestion.number, suggestion.overrides))
-            return
-        self._study.add_trial(
-            create_trial(
-                params=to_params(self._declared, suggestion.overrides),
-                distributions=self._distributions,
-                value=self._finite(outcome.objective),
-            )
-        )
+        return value if value is not None and math.isfinite(value) else floor_of(self._search)

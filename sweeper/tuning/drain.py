@@ -1,0 +1,51 @@
+"""Stopping without loss: running trials end at their next branch point, no further ones start."""
+
+import contextlib
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from types import FrameType
+
+POLL_SECONDS = 1.0
+
+
+class Drain:
+    """Says whether a stop is asked for; looks at most once a second, since storage may be far away."""
+
+    def __init__(self, requested: Callable[[], bool]) -> None:
+        self._requested = requested
+        self._looked = float("-inf")
+        self._draining = False
+
+    def __call__(self) -> bool:
+        """Return whether the sweep is to be drained; once it is, it stays so."""
+        if not self._draining and time.monotonic() - self._looked > POLL_SECONDS:
+            self._looked = time.monotonic()
+            self._draining = self._requested()
+        return self._draining
+
+
+@contextlib.contextmanager
+def drain_on_signal(request_stop: Callable[[], None]) -> Iterator[None]:
+    """Ask for a stop on the first SIGINT or SIGTERM, be interrupted by the second.
+
+    Only the main thread can handle signals; in another one they stay what they were.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        request_stop()
+        for again in previous:
+            signal.signal(again, signal.default_int_handler)
+
+    for number in previous:
+        signal.signal(number, handle)
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
