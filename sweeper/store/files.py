@@ -1,0 +1,236 @@
+"""One storage root, and file operations on it that happen whole or not at all.
+
+A local write goes to a temporary name that is renamed; an object store gets one PUT. Whoever is killed at whatever
+moment leaves the old file, the new file, or none: never half of one. A power failure may tear what was written in
+its last seconds; readers find that out and have it made again. Only what can't be made again is flushed (`durable`).
+"""
+
+import contextlib
+import errno
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from fsspec import AbstractFileSystem
+from fsspec.core import url_to_fs
+from fsspec.implementations.local import LocalFileSystem
+
+TEMPORARY = ".tmp"
+"""Ends the name of a file that is being written."""
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
+
+
+class StorageError(Exception):
+    """Storage that can't be used: one line naming the URL, the reason and the way out."""
+
+
+class Storage:
+    """The files under one URL root: a local path or any fsspec URL."""
+
+    fs: AbstractFileSystem
+    root: str
+    url: str
+    """The root as users write it: a plain path if local, else with its protocol."""
+
+    def __init__(self, url: str) -> None:
+        try:
+            # Other processes change these directories, so a remembered listing would be wrong.
+            self.fs, self.root = url_to_fs(url, use_listings_cache=False)
+        except (ImportError, ValueError, OSError) as error:
+            raise StorageError(f"storage {url}: {error}") from error
+        self.local = isinstance(self.fs, LocalFileSystem)
+        self.url = self.root if self.local else self.fs.unstrip_protocol(self.root)
+
+    def read(self, path: str) -> bytes | None:
+        """Return the content of `path`, None if it doesn't exist.
+
+        Raises:
+            StorageError: if it exists and can't be read.
+        """
+        [content] = self.read_many([path])
+        return content
+
+    def read_many(self, paths: Sequence[str]) -> list[bytes | None]:
+        """Return each path's content, None for those that don't exist; at once where the file system can.
+
+        Raises:
+            StorageError: if one exists and can't be read.
+        """
+        contents: list[bytes | None] = []
+        # Not `cat`: it takes [ and * in a path for a pattern.
+        for path, content in zip(paths, self.fs.cat_ranges(list(paths), None, None), strict=True):
+            if isinstance(content, Exception) and not isinstance(content, FileNotFoundError):
+                raise self._error("read", path, content) from content
+            contents.append(None if isinstance(content, FileNotFoundError) else content)
+        return contents
+
+    def write(self, path: str, content: bytes, durable: bool = False) -> None:
+        """Make `content` the file `path`, replacing what is there.
+
+        Args:
+            path: under `root`; its directories are made.
+            content: the whole file.
+            durable: wait until it would survive a power failure too.
+
+        Raises:
+            StorageError: if it can't be written; nothing of it is left behind.
+        """
+        try:
+            if self.local:
+                with _temporary(path, content, durable) as temporary:
+                    Path(temporary).replace(path)
+            else:
+                self.fs.pipe_file(path, content)
+        except OSError as error:
+            raise self._error("write", path, error) from error
+
+    def create(self, path: str, content: bytes, durable: bool = False) -> bool:
+        """Make `content` the file `path` unless there is one; of several processes exactly one succeeds.
+
+        Returns:
+            Whether this call made the file.
+
+        Raises:
+            StorageError: if it can't be written; nothing of it is left behind.
+        """
+        try:
+            if self.local:
+                with _temporary(path, content, durable) as temporary:
+                    _link(temporary, path)
+            else:
+                self.fs.pipe_file(path, content, mode="create")
+        except FileExistsError:
+            return False
+        except OSError as error:
+            # S3 answers "precondition failed", also to the repetition of a request that did succeed.
+            existing = None if self.local else self.read(path)
+            if existing is None:
+                raise self._error("write", path, error) from error
+            return existing == content
+        return True
+
+    def remove(self, path: str) -> None:
+        """Delete the file `path` if it exists.
+
+        Raises:
+            StorageError: if it can't be deleted.
+        """
+        try:
+            self.fs.rm_file(path)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise self._error("delete", path, error) from error
+
+    def remove_trees(self, directories: Sequence[str]) -> None:
+        """Delete directories with all that is in them, in one request where the file system can."""
+        if self.local:
+            for directory in directories:
+                shutil.rmtree(directory, ignore_errors=True)
+        elif directories:
+            with contextlib.suppress(FileNotFoundError):
+                self.fs.rm(list(directories), recursive=True)
+
+    def names(self, directory: str) -> list[str]:
+        """Return the sorted names in `directory`, none if it doesn't exist."""
+        try:
+            paths = os.listdir(directory) if self.local else self.fs.ls(directory, detail=False)  # noqa: PTH208
+        except FileNotFoundError:
+            return []
+        return sorted(path.rstrip("/").rpartition("/")[2] for path in paths)
+
+    def find(self, directory: str) -> dict[str, int]:
+        """Return path → bytes of every file under `directory`, at any depth."""
+        if not self.local:
+            found = self.fs.find(directory, detail=True)
+            return {path: entry["size"] for path, entry in found.items()}
+        # LocalFileSystem.find leaves out a whole directory when one of its files vanishes meanwhile.
+        return dict(_walk(directory))
+
+    def age(self, path: str) -> float:
+        """Return the seconds since `path` was last written; 0 if it has vanished."""
+        try:
+            return time.time() - float(self.fs.modified(path).timestamp())
+        except FileNotFoundError:
+            return 0.0
+
+    def _error(self, verb: str, path: str, error: Exception) -> StorageError:
+        reason = (
+            (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
+        )
+        full = isinstance(error, OSError) and error.errno in _FULL
+        way_out = "; free space, or run `sweeper gc`" if full else ""
+        name = path.removeprefix(self.root).lstrip("/")
+        return StorageError(f"storage {self.url}: cannot {verb} {name}: {reason}{way_out}")
+
+
+def probe(storage: Storage) -> None:
+    """Write a small file, read it back, see that it can't be created twice, and delete it.
+
+    Raises:
+        StorageError: if any of these fails.
+    """
+    path, content = f"{storage.root}/probe-{uuid.uuid4().hex}", uuid.uuid4().bytes
+    created = storage.create(path, content), storage.create(path, uuid.uuid4().bytes)
+    found = storage.read(path)
+    storage.remove(path)
+    if created != (True, False) or found != content:
+        raise StorageError(
+            f"storage {storage.url}: what was written is not what is read; use another storage"
+        )
+
+
+@contextlib.contextmanager
+def _temporary(path: str, content: bytes, durable: bool) -> Iterator[str]:
+    """Write `content` beside `path` for the caller to give it that name; clean up whatever happens."""
+    target, temporary = Path(path), Path(f"{path}.{uuid.uuid4().hex}{TEMPORARY}")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with temporary.open("xb") as file:
+            file.write(content)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        yield str(temporary)
+        if durable:
+            _sync_directory(target.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _link(temporary: str, path: str) -> None:
+    """Give a finished file its name unless the name is taken.
+
+    Raises:
+        OSError: FileExistsError if it is taken, others if the name can't be given.
+    """
+    try:
+        os.link(temporary, path)
+    except OSError as error:
+        if error.errno not in _NO_HARD_LINKS:
+            raise
+        # Exclusive everywhere, but not whole if we are killed in the middle: readers check what they parse.
+        with Path(path).open("xb") as file:
+            file.write(Path(temporary).read_bytes())
+
+
+def _sync_directory(directory: Path) -> None:
+    if os.name == "posix":
+        descriptor = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _walk(directory: str) -> Iterator[tuple[str, int]]:
+    for folder, _, names in os.walk(directory):
+        for name in names:
+            path = f"{folder}/{name}"
+            with contextlib.suppress(FileNotFoundError):
+                yield path, Path(path).stat().st_size

@@ -1,0 +1,58 @@
+"""Frees what nothing refers to: objects no run names, leases of the dead, temporary files of the killed."""
+
+from dataclasses import dataclass
+
+from sweeper.store.files import TEMPORARY, Storage
+from sweeper.store.leases import current_leases
+from sweeper.store.ledger import Ledger, list_runs
+from sweeper.store.objects import object_path, objects
+
+
+@dataclass(frozen=True)
+class GcReport:
+    """What was removed, or would be."""
+
+    objects: int
+    bytes: int
+    leases: int
+    leftovers: int
+    """Temporary files, and tables of compactions that were killed."""
+
+
+def collect_garbage(url: str, dry_run: bool = False, grace_seconds: float = 3600.0) -> GcReport:
+    """Remove objects that no run names, dead leases, and what killed writers left.
+
+    Nothing younger than `grace_seconds` is removed, and no object under a live lease. Objects of a running trial
+    are named only once their branch point is measured: let the grace exceed the longest time between two branch
+    points, or collect while nothing runs. What is removed too much is trained again.
+
+    Args:
+        url: the storage root.
+        dry_run: remove nothing, only report.
+        grace_seconds: age under which everything is kept.
+
+    Raises:
+        StorageError: if the storage can't be read or written, or a run's tables are damaged.
+    """
+    storage = Storage(url)
+    # Objects are listed before references: whatever is saved and named meanwhile isn't in the list.
+    sizes = objects(storage)
+    leases = current_leases(storage)
+    dead = [lease for lease in leases if lease.is_over(storage.age(lease.path(storage)) - grace_seconds)]
+    named = {lease.key for lease in leases if lease not in dead}
+    leftovers: list[str] = [path for path in storage.find(storage.root) if path.endswith(TEMPORARY)]
+    for run in list_runs(storage):
+        ledger = Ledger(storage, run)
+        named |= ledger.keys()
+        leftovers += ledger.orphans()
+    garbage = [key for key in sizes.keys() - named if storage.age(object_path(storage, key)) > grace_seconds]
+    leftovers = [path for path in leftovers if storage.age(path) > grace_seconds]
+    if not dry_run:
+        paths = (
+            [object_path(storage, key) for key in garbage]
+            + [lease.path(storage) for lease in dead]
+            + leftovers
+        )
+        for path in paths:
+            storage.remove(path)
+    return GcReport(len(garbage), sum(sizes[key] for key in garbage), len(dead), len(leftovers))

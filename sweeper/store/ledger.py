@@ -1,0 +1,245 @@
+"""The ledger of one run: what was suggested, what each branch point gave, how each trial ended.
+
+It is the only truth about a run; Ray's and Optuna's states are rebuilt from it. Parts are written once, whole,
+and never changed; `analysis.records` defines their layout. Attempts at a trial count from 0. A part that doesn't
+parse is logged and is as good as absent.
+"""
+
+import logging
+import re
+from collections.abc import Iterable
+from itertools import groupby
+from operator import attrgetter
+from typing import NamedTuple, TypeVar
+
+from pydantic import ValidationError
+
+from analysis.records import Outcome, RunInfo, Stage, Suggestion
+from search_spaces.base import Frozen
+from sweeper.store.compaction import Compacted, FinishedTrial, write_compact
+from sweeper.store.files import Storage, StorageError
+from sweeper.store.leases import lease
+
+LOG = logging.getLogger(__name__)
+
+LEASE_SECONDS = 60.0
+TRIALS_PER_TABLE = 500
+"""Compaction holds so many trials in memory at once."""
+
+_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
+_PART = re.compile(r"(?P<trial>[^/]+)/(?P<attempt>\d+)/(?P<kind>suggested|stage|outcome)(-\d+)?\.json")
+_KEY = re.compile(r"\b[0-9a-f]{64}\b")
+
+PartModel = TypeVar("PartModel", Suggestion, Stage, Outcome)
+KINDS: dict[type[Frozen], str] = {Suggestion: "suggested", Stage: "stage", Outcome: "outcome"}
+
+
+class Part(NamedTuple):
+    """Where one part is; parts sort by trial, then attempt."""
+
+    trial: str
+    attempt: int
+    kind: str
+    path: str
+
+
+class Ledger:
+    """The ledger of the run `run` under a storage root.
+
+    Raises:
+        ValueError: if `run` is no name for a run.
+        StorageError: if no file system serves the URL.
+    """
+
+    def __init__(self, storage: Storage | str, run: str) -> None:
+        if not _NAME.fullmatch(run):
+            raise ValueError(f"run name {run!r}: use letters, digits, '.', '_' and '-', and no '.' in front")
+        self.storage = Storage(storage) if isinstance(storage, str) else storage
+        self.run = run
+        self._root = f"{self.storage.root}/runs/{run}"
+        self._compacted = Compacted(self.storage, self._root)
+
+    @property
+    def path(self) -> str:
+        """The run's directory as users write it: a path, or a URL with its protocol."""
+        return f"{self.storage.url}/runs/{self.run}"
+
+    def create(self, info: RunInfo) -> bool:
+        """Write the head of the run; return False if the run exists, whose head then stays as it is.
+
+        Raises:
+            StorageError: if it can't be written.
+        """
+        return self.storage.create(f"{self._root}/run.json", info.model_dump_json().encode(), durable=True)
+
+    def info(self) -> RunInfo | None:
+        """Return the head of the run, None if there is no such run.
+
+        Raises:
+            StorageError: if it is damaged.
+        """
+        content = self.storage.read(f"{self._root}/run.json")
+        try:
+            return None if content is None else RunInfo.model_validate_json(content)
+        except ValidationError as error:
+            raise StorageError(
+                f"{self.path}/run.json is damaged; restore it, or use another run name"
+            ) from error
+
+    def suggest(self, suggestion: Suggestion) -> None:
+        """Record a point before its trial starts."""
+        self._write(suggestion, "suggested")
+
+    def stage(self, stage: Stage) -> None:
+        """Record what one branch point gave."""
+        self._write(stage, f"stage-{stage.branch_step}")
+
+    def outcome(self, outcome: Outcome) -> None:
+        """Record how an attempt ended."""
+        self._write(outcome, "outcome")
+
+    def next_attempt(self, trial: str) -> int:
+        """Return the number of the next attempt: one more than the last that left a stage or an outcome."""
+        attempts = [part.attempt for part in self._parts(trial) if part.kind != "suggested"]
+        if trial in self._compacted.refresh():
+            attempts.append(self._compacted.outcomes()[trial].attempt)
+        return max(attempts, default=-1) + 1
+
+    def suggestions(self) -> list[Suggestion]:
+        """Return the first valid suggestion of every trial, in the order they were made."""
+        parts, compacted = self._read(Suggestion)
+        first = {suggestion.trial: suggestion for suggestion in compacted.suggestions()}
+        for suggestion in parts:
+            first.setdefault(suggestion.trial, suggestion)
+        return sorted(first.values(), key=lambda suggestion: suggestion.number)
+
+    def outcomes(self) -> dict[str, Outcome]:
+        """Return trial → outcome: the first complete one, or if all attempts failed the last."""
+        parts, compacted = self._read(Outcome)
+        best = compacted.outcomes()
+        for outcome in parts:
+            if outcome.trial not in best or best[outcome.trial].status == "failed":
+                best[outcome.trial] = outcome
+        return best
+
+    def stages(self, trial: str) -> dict[int, Stage]:
+        """Return branch step → the first valid stage over the attempts at `trial`."""
+        parts, compacted = self._read(Stage, trial)
+        return compacted.stages(trial) if trial in compacted else _first_stages(parts)
+
+    def compact(self) -> None:
+        """Move finished trials from parts to Parquet tables. Kill it at any moment; call it again at will.
+
+        A trial is finished when an attempt at it is complete and none of its parts is damaged.
+
+        Raises:
+            StorageError: if a table can't be written; nothing is deleted then.
+        """
+        with lease(self.storage, f"compact-{self.run}", LEASE_SECONDS):
+            complete = {trial for trial, outcome in self.outcomes().items() if outcome.status != "failed"}
+            trials = {trial: list(parts) for trial, parts in groupby(self._parts(), key=attrgetter("trial"))}
+            # A compaction may have been killed between writing its tables and deleting the parts.
+            self._delete_parts([trial for trial in trials if trial in self._compacted])
+            waiting = [trial for trial in trials if trial in complete and trial not in self._compacted]
+            for start in range(0, len(waiting), TRIALS_PER_TABLE):
+                batch = waiting[start : start + TRIALS_PER_TABLE]
+                finished = self._finished([part for trial in batch for part in trials[trial]])
+                if finished:
+                    write_compact(self.storage, self._root, finished)
+                    self._delete_parts([trial.outcome.trial for trial in finished])
+
+    def request_stop(self) -> None:
+        """Ask the process that runs the sweep to finish what is running and start no more."""
+        self.storage.write(f"{self._root}/stop", b"")
+
+    def stop_requested(self) -> bool:
+        """Return whether a stop has been asked for."""
+        return self.storage.read(f"{self._root}/stop") is not None
+
+    def clear_stop(self) -> None:
+        """Take the request to stop back."""
+        self.storage.remove(f"{self._root}/stop")
+
+    def keys(self) -> set[str]:
+        """Return every object key that anything in the run names, damaged parts included."""
+        parts, compacted = self._parts(), self._compacted.refresh()
+        contents = self.storage.read_many([part.path for part in parts])
+        if None in contents:  # Compacted meanwhile.
+            return self.keys()
+        texts = [content.decode(errors="replace") for content in contents if content]
+        return {key for text in (*texts, *compacted.texts()) for key in _KEY.findall(text)}
+
+    def orphans(self) -> list[str]:
+        """Return the files that a killed compaction left, which nothing reads."""
+        return self._compacted.refresh().orphans()
+
+    def _write(self, part: Suggestion | Stage | Outcome, name: str) -> None:
+        path = f"{self._root}/parts/{part.trial}/{part.attempt}/{name}.json"
+        if not self.storage.create(path, part.model_dump_json(by_alias=True).encode()):
+            LOG.warning("%s exists; the first one counts", path)
+
+    def _parts(self, trial: str = "") -> list[Part]:
+        """Return all parts, or those of one trial, sorted by trial and attempt."""
+        directory = f"{self._root}/parts/"
+        found = []
+        for path in self.storage.find(f"{directory}{trial}"):
+            match = _PART.fullmatch(path.removeprefix(directory))
+            if match:
+                found.append(Part(match["trial"], int(match["attempt"]), match["kind"], path))
+        return sorted(found)
+
+    def _read(self, model: type[PartModel], trial: str = "") -> tuple[list[PartModel], Compacted]:
+        """Return the valid parts of one kind of trials that are not compacted, and those that are."""
+        while True:
+            # In this order, a trial that is being compacted is seen in the first line, the second, or both.
+            parts = [part for part in self._parts(trial) if part.kind == KINDS[model]]
+            compacted = self._compacted.refresh()
+            parts = [part for part in parts if part.trial not in compacted]
+            contents = self.storage.read_many([part.path for part in parts])
+            # A part that has vanished was compacted meanwhile.
+            if None not in contents:
+                return _valid(model, zip(parts, contents, strict=True)), compacted
+
+    def _finished(self, parts: list[Part]) -> list[FinishedTrial]:
+        """Return the trials to compact, from all parts of complete ones, but for those with a damaged part."""
+        contents = self.storage.read_many([part.path for part in parts])
+        finished = []
+        for _, group in groupby(zip(parts, contents, strict=True), key=lambda item: item[0].trial):
+            found = list(group)
+            suggestions, stages, outcomes = (
+                _valid(Suggestion, found),
+                _valid(Stage, found),
+                _valid(Outcome, found),
+            )
+            if len(suggestions) + len(stages) + len(outcomes) == len(found) and suggestions:
+                outcome = next(outcome for outcome in outcomes if outcome.status != "failed")
+                finished.append(FinishedTrial(suggestions[0], outcome, _first_stages(stages)))
+        return finished
+
+    def _delete_parts(self, trials: list[str]) -> None:
+        self.storage.remove_trees([f"{self._root}/parts/{trial}" for trial in trials])
+
+
+def list_runs(storage: Storage) -> list[str]:
+    """Return the names of all runs under a storage root."""
+    return [name for name in storage.names(f"{storage.root}/runs") if _NAME.fullmatch(name)]
+
+
+def _valid(model: type[PartModel], found: Iterable[tuple[Part, bytes | None]]) -> list[PartModel]:
+    """Return the parts of one kind that parse; log the others."""
+    valid = []
+    for part, content in found:
+        if part.kind == KINDS[model]:
+            try:
+                valid.append(model.model_validate_json(content or b""))
+            except ValidationError as error:
+                LOG.warning("%s is damaged and does not count: %s", part.path, error.errors()[0]["msg"])
+    return valid
+
+
+def _first_stages(stages: Iterable[Stage]) -> dict[int, Stage]:
+    """Return branch step → its first stage, in order of steps."""
+    first: dict[int, Stage] = {}
+    for stage in stages:
+        first.setdefault(stage.branch_step, stage)
+    return dict(sorted(first.items()))

@@ -1,0 +1,59 @@
+import json
+import os
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from example_run import key_of, write_run
+
+from sweeper.store import GcReport, Ledger, Store, collect_garbage
+from sweeper.store.objects import object_path
+
+WEIGHT = {"weight": torch.zeros(10)}
+ORPHAN, LEASED, CORRUPT_REFERENCE = (letter * 64 for letter in "abc")
+
+
+@pytest.mark.parametrize("compacted", [False, True])
+def test_what_runs_name_stays_and_the_rest_goes(url: str, compacted: bool) -> None:
+    store, ledger = Store(url), Ledger(url, "run")
+    write_run(ledger)
+    named = {key_of("t0", 10, "trunk"), key_of("t0", 10, "a"), key_of("t3", 20, "b"), key_of("t5", 10, "a")}
+    for key in (*named, ORPHAN, LEASED, CORRUPT_REFERENCE):
+        store.save(key, WEIGHT, {})
+    store.write(
+        f"{store.root}/runs/run/parts/t5/0/stage-20.json", f'{{"key_a": "{CORRUPT_REFERENCE}", '.encode()
+    )
+    if compacted:
+        ledger.compact()
+    expected = GcReport(
+        objects=1, bytes=store.find(store.root)[object_path(store, ORPHAN)], leases=0, leftovers=0
+    )
+    with store.lease(LEASED):
+        assert collect_garbage(url) == GcReport(0, 0, 0, 0), "all is younger than the grace period"
+        assert collect_garbage(url, dry_run=True, grace_seconds=0.0) == expected
+        assert store.contains(ORPHAN)
+        assert collect_garbage(url, grace_seconds=0.0) == expected
+    assert set(store.keys()) == {*named, LEASED, CORRUPT_REFERENCE}
+    assert collect_garbage(url, grace_seconds=0.0).objects == 1, "what was leased is released"
+
+
+def test_leases_of_the_dead_and_leftovers_of_the_killed_go(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    holder = {"host": "elsewhere", "pid": 1, "started": "1", "seconds": 60.0, "token": "t", "renewed": 0.0}
+    leftovers = [
+        tmp_path / "objects" / "ab" / "x.safetensors.123.tmp",
+        tmp_path / "runs" / "run" / "compact" / "records-00ff.parquet",
+    ]
+    for path in (*leftovers, lease := tmp_path / "leases" / f"{LEASED}.1.json"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(holder))
+    assert collect_garbage(str(tmp_path)) == GcReport(0, 0, 0, 0)
+    for path in (*leftovers, lease):
+        os.utime(path, (time.time() - 7200, time.time() - 7200))
+    assert collect_garbage(str(tmp_path)) == GcReport(objects=0, bytes=0, leases=1, leftovers=2)
+    assert store.find(store.root) == {}
+
+
+def test_empty_storage(url: str) -> None:
+    assert collect_garbage(url) == GcReport(0, 0, 0, 0)
