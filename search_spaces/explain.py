@@ -24,8 +24,7 @@ def explain(error: Exception) -> str:
     value = first["input"]
     if first["type"].startswith("unknown_") and isinstance(value, Mapping):
         value = value.get("name")
-    simple = isinstance(value, str | int | float) and repr(value) not in text
-    got = f" (got {value!r})" if simple else ""
+    got = f" (got {value!r})" if isinstance(value, str | int | float) else ""
     more = f"; and {len(details) - 1} more" if len(details) > 1 else ""
     return f"{path}: {text}{got}{more}" if path else f"{text}{got}{more}"
 
