@@ -4,17 +4,22 @@ import contextlib
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from types import FrameType
+
+from sweeper.store import Ledger
 
 POLL_SECONDS = 1.0
 
 
 class Drain:
-    """Says whether a stop is asked for; looks at most once a second, since storage may be far away."""
+    """Whether a stop is asked for: here, or by anyone through the ledger.
 
-    def __init__(self, requested: Callable[[], bool]) -> None:
-        self._requested = requested
+    It looks into the ledger at most once a second, since storage may be far away.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
         self._looked = float("-inf")
         self._draining = False
 
@@ -22,12 +27,17 @@ class Drain:
         """Return whether the sweep is to be drained; once it is, it stays so."""
         if not self._draining and time.monotonic() - self._looked > POLL_SECONDS:
             self._looked = time.monotonic()
-            self._draining = self._requested()
+            self._draining = self._ledger.stop_requested()
         return self._draining
+
+    def request(self) -> None:
+        """Ask for a stop, of this driver and of the trials that look into the ledger."""
+        self._draining = True
+        self._ledger.request_stop()
 
 
 @contextlib.contextmanager
-def drain_on_signal(request_stop: Callable[[], None]) -> Iterator[None]:
+def drain_on_signal(drain: Drain) -> Iterator[None]:
     """Ask for a stop on the first SIGINT or SIGTERM, be interrupted by the second.
 
     Only the main thread can handle signals; in another one they stay what they were.
@@ -38,7 +48,7 @@ def drain_on_signal(request_stop: Callable[[], None]) -> Iterator[None]:
     previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def handle(number: int, frame: FrameType | None) -> None:
-        request_stop()
+        drain.request()
         for again in previous:
             signal.signal(again, signal.default_int_handler)
 

@@ -121,7 +121,7 @@ def _open(job: Job) -> None:
 
 def _sweep(job: Job, history: History, listener: Listener | None) -> Run:
     ledger = job.ledger()
-    drain = Drain(ledger.stop_requested)
+    drain = Drain(ledger)
     concurrency = min(history.remaining, slots(job.recipe.resources))
     space: dict[str, Any] = {}
     search: GridSearch | NoiseSearch
@@ -131,7 +131,7 @@ def _sweep(job: Job, history: History, listener: Listener | None) -> Run:
     else:
         search, samples = NoiseSearch(history, drain, concurrency), history.remaining
     counter = Counter(ledger.path, history.total, len(history.finished), drain, listener)
-    with drain_on_signal(ledger.request_stop), tempfile.TemporaryDirectory(prefix="sweeper-") as scratch:
+    with drain_on_signal(drain), tempfile.TemporaryDirectory(prefix="sweeper-") as scratch:
         _tuner(job, space, search, samples, counter, scratch).fit()
     for config, error in counter.failures:
         _record_failure(job, Suggested.from_config(config), error)

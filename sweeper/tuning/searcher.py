@@ -18,7 +18,7 @@ from ray.tune.search.optuna import OptunaSearch
 from analysis.records import Outcome, Suggestion
 from search_spaces.recipe import Recipe
 from search_spaces.space import Point
-from sweeper.data import generator
+from sweeper.data import derive_seed, generator
 from sweeper.measuring import floor_of
 from sweeper.tuning.job import Job, Suggested
 from sweeper.tuning.space import distributions, to_params, to_point
@@ -59,6 +59,11 @@ class History:
     def remaining(self) -> int:
         """How many trials are to be run."""
         return max(len(self.unfinished), self.total - len(self.finished))
+
+    @property
+    def sampler_seed(self) -> int:
+        """A 32-bit seed of what is drawn from here on: a sampler started again must not repeat itself."""
+        return derive_seed("sampler", self.job.recipe.seed, self.next_number) % 2**32
 
     def record(self, suggested: Suggested) -> None:
         """Write a point to the ledger before its trial starts."""
@@ -114,6 +119,7 @@ class NoiseSearch(OptunaSearch):
     """
 
     def __init__(self, history: History, draining: Callable[[], bool], concurrency: int) -> None:
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
         recipe = history.job.recipe
         self._search = recipe.search
         self._declared = recipe.space[0]
@@ -122,7 +128,7 @@ class NoiseSearch(OptunaSearch):
             space=self._distributions,
             metric=METRIC,
             mode="max",
-            sampler=SAMPLERS[recipe.search.sampler](recipe.seed),
+            sampler=SAMPLERS[recipe.search.sampler](history.sampler_seed),
         )
         self._history = history
         self._draining = draining
