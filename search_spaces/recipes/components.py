@@ -18,8 +18,9 @@ BATCH_SIZES: dict[Scale, list[int]] = {
 def fig4(scale: Scale) -> Recipe:
     """Return Figure 4: (a) batch size at equal steps, (b) momentum, (c) augmentation off and on.
 
-    `sweeper run fig4 --scale cpu`: 13 trials, about 2 minutes on two cores (estimate). Expected: B=16 gains
-    +1%, B=256 about 0; momentum .9 gains +1.0%, low or none +.2%; augmentation lifts accuracy and gain.
+    `sweeper run fig4 --scale cpu`: 13 trials, 35 CPU seconds. Expected: B=16 gains +1%, B=256 about 0; momentum
+    .9 gains +1.0%, low or none +.2%; augmentation lifts accuracy and gain. On digits the loss gain follows
+    (B=16 .026 nats, B=128 .015; momentum .9 .017, none .010), but shifts lower the single accuracy.
     """
     steps = {"smoke": 120, "cpu": 1500, "paper": 200_000}[scale]
     momenta = [0.0, 0.9] if scale == "smoke" else [0.0, 0.3, 0.6, 0.9]
@@ -50,8 +51,8 @@ def fig4(scale: Scale) -> Recipe:
 def fig10(scale: Scale) -> Recipe:
     """Return Figure 10: learning rate, weight decay and batch size, one at a time, on CIFAR-10.
 
-    `sweeper run fig10 --scale cpu`: 13 trials, about 2 minutes on two cores (estimate). Expected: larger
-    learning rate, larger weight decay and smaller batches all gain more.
+    `sweeper run fig10 --scale cpu`: 13 trials, 40 CPU seconds. Expected: larger learning rate, larger weight
+    decay and smaller batches all gain more; so they do on digits, in loss.
     """
     decays: dict[Scale, list[float]] = {
         "smoke": [0.0, 5e-4],
@@ -82,8 +83,8 @@ def fig10(scale: Scale) -> Recipe:
 def fig11(scale: Scale) -> Recipe:
     """Return Figure 11: learning rates without augmentation, on SVHN, CIFAR-10 and TinyImageNet.
 
-    `sweeper run fig11 --scale cpu`: 6 trials, under a minute on two cores (estimate). Expected: merging
-    mostly fails; larger learning rates remain easier to merge.
+    `sweeper run fig11 --scale cpu`: 6 trials, 20 CPU seconds. Expected: merging mostly fails; larger learning
+    rates remain easier to merge. On digits the loss gain is below .01 nats up to lr .2 and .032 at .5.
     """
     return branching_recipe(
         scale,

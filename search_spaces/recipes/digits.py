@@ -48,7 +48,7 @@ def digits(scale: Scale) -> Recipe:
         measures=MeasureConfig(splits=("train", "validation", "test")),
         space=Space.model_validate(
             {
-                "train/noise_scale": {"values": log_grid(3e-4, 0.3, size["points"])},
+                "train/noise_scale": {"values": log_grid(5e-4, 0.6, size["points"])},
                 "train/batch_size": {"values": size["batches"]},
             }
         ),

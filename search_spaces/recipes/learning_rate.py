@@ -15,9 +15,10 @@ from search_spaces.recipes.branching import (
 def fig2(scale: Scale) -> Recipe:
     """Return Figure 2: test accuracy gain by learning rate, for each network on each task.
 
-    `sweeper run fig2 --scale cpu`: 17 trials, about 3 minutes on two cores (estimate). Expected: larger
-    learning rates gain more at equal single accuracy. CIFAR-100: +1.2% median at lr .2, +.2% at .01, both
-    about 75% single.
+    `sweeper run fig2 --scale cpu`: 16 trials, 140 CPU seconds. Expected: larger learning rates gain more at
+    equal single accuracy. CIFAR-100: +1.2% median at lr .2, +.2% at .01, both about 75% single. On digits the
+    loss gain rises with lr in all three networks: in the MLP with batch norm from .008 nats at .01 to .032 at
+    .5, at 75% and 77% single, in ResNet-8 from .004 to .015.
     """
     return branching_recipe(
         scale,
@@ -32,9 +33,10 @@ def fig2(scale: Scale) -> Recipe:
 def fig14(scale: Scale) -> Recipe:
     """Return Figure 14: training loss of the decayed endpoints of Figure 2.
 
-    `sweeper run fig14 --scale cpu`: 17 trials, about 3 minutes on two cores (estimate); nothing is trained
-    again after `fig2` on the same storage. Expected: near 0 for the deep networks; the MLP on SVHN is most
-    accurate at its largest lr, .03, despite a larger loss.
+    `sweeper run fig14 --scale cpu`: 16 trials, 140 CPU seconds; nothing is trained again after `fig2` on the
+    same storage. Expected: near 0 for the deep networks; the MLP on SVHN is most accurate at its largest lr,
+    .03, despite a larger loss. On digits, after 90 epochs, .02 to .1 nats in ResNet-8 but .1 to .3 in the MLP
+    with batch norm: noise and shifts keep it from zero.
     """
     return branching_recipe(
         scale,
@@ -53,8 +55,8 @@ def fig14(scale: Scale) -> Recipe:
 def fig15(scale: Scale) -> Recipe:
     """Return Figure 15: learning rates too large to merge.
 
-    `sweeper run fig15 --scale cpu`: 5 trials, under a minute on two cores (estimate). Expected: gain, then
-    single accuracy collapse as lr grows; the last trials diverge or stay at chance.
+    `sweeper run fig15 --scale cpu`: 5 trials, 15 CPU seconds. Expected: gain and single accuracy collapse as lr
+    grows. On digits the loss gain peaks at lr .5 (.032 nats), falls at 1, and from 2 nearly all is at chance.
     """
     rates: dict[Scale, list[float]] = {
         "smoke": [0.5, 50.0],
@@ -82,7 +84,7 @@ def _networks_on_tasks(scale: Scale) -> list[dict[str, Any]]:
     """Return one space for the MLP and one for the deep networks, which stand larger rates."""
     plain: dict[Scale, list[float]] = {
         "smoke": [0.01, 0.05],
-        "cpu": [0.005, 0.01, 0.02, 0.05, 0.1],
+        "cpu": [0.02, 0.05, 0.1, 0.2],
         "paper": [0.001, 0.003, 0.01, 0.03],
     }
     normalised: dict[Scale, list[float]] = {

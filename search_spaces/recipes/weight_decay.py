@@ -13,8 +13,10 @@ from search_spaces.recipes.branching import (
 def fig3(scale: Scale) -> Recipe:
     """Return Figure 3: test accuracy gain by weight decay, with normalisation and without.
 
-    `sweeper run fig3 --scale cpu`: 12 trials, about 3 minutes on two cores (estimate). Expected: TinyImageNet
-    gains +1.2% at 5e-4 and +.5% at the others; the MLP on SVHN, which has no normalisation, shows no trend.
+    `sweeper run fig3 --scale cpu`: 12 trials, 90 CPU seconds. Expected: TinyImageNet gains +1.2% at 5e-4 and
+    +.5% at the others; the MLP on SVHN, which has no normalisation, shows no trend. On digits, where weight
+    decay has to be larger to matter: from .015 to .026 nats in the MLP with batch norm, from .010 to .014 in
+    ResNet-8, and about .010 at every value without normalisation.
     """
     decays: dict[Scale, list[float]] = {
         "smoke": [0.0, 5e-4],
@@ -52,8 +54,8 @@ def fig3(scale: Scale) -> Recipe:
 def fig16(scale: Scale) -> Recipe:
     """Return Figure 16: weight decay too large to merge.
 
-    `sweeper run fig16 --scale cpu`: 5 trials, under a minute on two cores (estimate). Expected: gain, then
-    single accuracy collapse as weight decay grows.
+    `sweeper run fig16 --scale cpu`: 5 trials, 15 CPU seconds. Expected: gain and single accuracy collapse as
+    weight decay grows. On digits the loss gain peaks at .02 (.043 nats, at 71% single), and .2 is at chance.
     """
     decays: dict[Scale, list[float]] = {
         "smoke": [5e-4, 0.5],

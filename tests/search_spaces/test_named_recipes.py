@@ -57,7 +57,7 @@ def test_docstrings_say_figure_command_result_and_cost(name: str) -> None:
     text = " ".join(inspect.getdoc(RECIPES[name]).split())  # type: ignore[union-attr]
     assert f"`sweeper run {name} --scale cpu`" in text
     assert f"{len(list(load_recipe(name, 'cpu').grid()))} trials" in text
-    assert "minute" in text
+    assert "CPU seconds" in text or "minutes on two cores" in text
     assert "Expected: " in text
     if name in FIGURES:
         assert text.startswith(f"Return {load_recipe(name, 'cpu').figure}: ")
