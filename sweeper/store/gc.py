@@ -40,7 +40,7 @@ def collect_garbage(url: str, dry_run: bool = False, grace_seconds: float = 3600
     leases = current_leases(storage)
     dead = [lease for lease in leases if lease.is_over(storage.age(lease.path(storage)) - grace_seconds)]
     named = {lease.key for lease in leases if lease not in dead}
-    leftovers: list[str] = [path for path in storage.find(storage.root) if path.endswith(TEMPORARY)]
+    leftovers = [path for path in storage.find(storage.root) if path.endswith(TEMPORARY)]
     for run in list_runs(storage):
         ledger = Ledger(storage, run)
         named |= ledger.keys()
@@ -48,11 +48,8 @@ def collect_garbage(url: str, dry_run: bool = False, grace_seconds: float = 3600
     garbage = [key for key in sizes.keys() - named if storage.age(object_path(storage, key)) > grace_seconds]
     leftovers = [path for path in leftovers if storage.age(path) > grace_seconds]
     if not dry_run:
-        paths = (
-            [object_path(storage, key) for key in garbage]
-            + [lease.path(storage) for lease in dead]
-            + leftovers
-        )
-        for path in paths:
+        for path in (*(object_path(storage, key) for key in garbage), *leftovers):
             storage.remove(path)
+        for lease in dead:
+            storage.remove(lease.path(storage))
     return GcReport(len(garbage), sum(sizes[key] for key in garbage), len(dead), len(leftovers))

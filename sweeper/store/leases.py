@@ -14,20 +14,24 @@ import json
 import logging
 import os
 import random
+import re
 import socket
 import threading
 import time
 import uuid
 from collections.abc import Iterator
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sweeper.store.files import TEMPORARY, Storage, StorageError
+from sweeper.store.files import Storage, StorageError
 
 LOG = logging.getLogger(__name__)
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.02, 1.0
 """Seconds between two looks of a waiter; they grow from the first to the longest."""
+
+_FILE = re.compile(r"(.+)\.(\d+)\.json")
 
 
 class Lease(NamedTuple):
@@ -87,16 +91,14 @@ def lease(storage: Storage, key: str, seconds: float) -> Iterator[None]:
         _release(storage, held)
 
 
-def current_leases(storage: Storage) -> list[Lease]:
-    """Return every lease there is, superseded ones too."""
-    names = [name for name in storage.names(f"{storage.root}/leases") if not name.endswith(TEMPORARY)]
-    contents = storage.read_many([f"{storage.root}/leases/{name}" for name in names])
-    leases = []
-    for name, content in zip(names, contents, strict=True):
-        key, generation, _ = name.rsplit(".", 2)
-        if content is not None:
-            leases.append(Lease(key, int(generation), content))
-    return leases
+def current_leases(storage: Storage, key: str | None = None) -> list[Lease]:
+    """Return every lease there is, or those on `key`; the highest generation of a key holds."""
+    matches = [match for match in map(_FILE.fullmatch, storage.names(f"{storage.root}/leases")) if match]
+    wanted = [(match[1], int(match[2])) for match in matches if key in {None, match[1]}]
+    contents = storage.read_many([Lease(*item, b"").path(storage) for item in wanted])
+    return [
+        Lease(*item, content) for item, content in zip(wanted, contents, strict=True) if content is not None
+    ]
 
 
 def _acquire(storage: Storage, key: str, seconds: float) -> Lease:
@@ -109,6 +111,8 @@ def _acquire(storage: Storage, key: str, seconds: float) -> Lease:
             taken = _take(storage, key, seconds, newest)
             if taken is not None:
                 return taken
+        elif pause == FIRST_PAUSE:
+            LOG.info("waiting for %s, which another trial is making", key)
         # Waiters that collided must not collide again.
         time.sleep(pause * random.uniform(0.5, 1.0))
         pause = min(1.5 * pause, LONGEST_PAUSE)
@@ -116,14 +120,8 @@ def _acquire(storage: Storage, key: str, seconds: float) -> Lease:
 
 def _newest(storage: Storage, key: str, below: float = float("inf")) -> Lease | None:
     """Return the lease of the highest generation under `below`."""
-    prefix = f"{key}."
-    names = [name for name in storage.names(f"{storage.root}/leases") if name.startswith(prefix)]
-    generations = [int(name.split(".")[-2]) for name in names if not name.endswith(TEMPORARY)]
-    for generation in sorted((g for g in generations if g < below), reverse=True):
-        content = storage.read(f"{storage.root}/leases/{key}.{generation}.json")
-        if content is not None:
-            return Lease(key, generation, content)
-    return None
+    leases = [found for found in current_leases(storage, key) if found.generation < below]
+    return max(leases, key=attrgetter("generation"), default=None)
 
 
 def _take(storage: Storage, key: str, seconds: float, over: Lease | None) -> Lease | None:

@@ -189,12 +189,11 @@ class Ledger:
         return sorted(found)
 
     def _read(self, model: type[PartModel], trial: str = "") -> tuple[list[PartModel], Compacted]:
-        """Return the valid parts of one kind of trials that are not compacted, and those that are."""
+        """Return the valid parts of one kind, and the compacted trials, whose parts don't count."""
         while True:
             # In this order, a trial that is being compacted is seen in the first line, the second, or both.
             parts = [part for part in self._parts(trial) if part.kind == KINDS[model]]
             compacted = self._compacted.refresh()
-            parts = [part for part in parts if part.trial not in compacted]
             contents = self.storage.read_many([part.path for part in parts])
             # A part that has vanished was compacted meanwhile.
             if None not in contents:

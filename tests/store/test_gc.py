@@ -48,11 +48,12 @@ def test_leases_of_the_dead_and_leftovers_of_the_killed_go(tmp_path: Path) -> No
     for path in (*leftovers, lease := tmp_path / "leases" / f"{LEASED}.1.json"):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(holder))
+    (tmp_path / "leases" / ".DS_Store").write_text("not ours")
     assert collect_garbage(str(tmp_path)) == GcReport(0, 0, 0, 0)
     for path in (*leftovers, lease):
         os.utime(path, (time.time() - 7200, time.time() - 7200))
     assert collect_garbage(str(tmp_path)) == GcReport(objects=0, bytes=0, leases=1, leftovers=2)
-    assert store.find(store.root) == {}
+    assert [path.rpartition("/")[2] for path in store.find(store.root)] == [".DS_Store"]
 
 
 def test_empty_storage(url: str) -> None:

@@ -1,6 +1,6 @@
 import io
-import threading
 import uuid
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -10,7 +10,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from victims import compact, killed_at
 
 from analysis.records import COLUMNS
-from sweeper.store import Ledger, StorageError, Store
+from sweeper.store import Ledger, Storage, StorageError, Store
 from sweeper.store.ledger import list_runs
 
 
@@ -219,33 +219,48 @@ def test_compaction_killed_at_any_operation_on_an_object_store() -> None:
     assert changes > 15
 
 
-def test_readers_during_compaction_see_every_trial_once(url: str) -> None:
-    ledger, trials = Ledger(url, "run"), 60
-    for number in range(trials):
-        ledger.suggest(suggestion(f"t{number}", number))
-        ledger.stage(stage(f"t{number}", 10))
-    done, errors = threading.Event(), []
+class Overtaken(Storage):
+    """Storage on which another process compacts the run just before the n-th time that this one looks."""
 
-    def write() -> None:
-        writer = Ledger(url, "run")
-        for number in range(trials):
-            writer.outcome(outcome(f"t{number}", number))
-            if number % 10 == 9:
-                writer.compact()
-        done.set()
+    looks_left = -1
 
-    thread = threading.Thread(target=write)
-    thread.start()
-    finished = 0
-    while not done.is_set():
-        outcomes = ledger.outcomes()
-        if len(outcomes) < finished or len(ledger.suggestions()) != trials or 10 not in ledger.stages("t3"):
-            errors.append(len(outcomes))
-        finished = len(outcomes)
-    thread.join()
-    assert errors == []
-    assert len(ledger.outcomes()) == trials
-    assert part_files(ledger) == []
+    def look(self) -> None:
+        self.looks_left -= 1
+        if self.looks_left == -1:
+            Ledger(self.url, "run").compact()
+
+    def find(self, directory: str) -> dict[str, int]:
+        self.look()
+        return super().find(directory)
+
+    def names(self, directory: str) -> list[str]:
+        self.look()
+        return super().names(directory)
+
+    def read_many(self, paths: Sequence[str]) -> list[bytes | None]:
+        self.look()
+        return super().read_many(paths)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        Ledger.suggestions, Ledger.outcomes, Ledger.keys,
+        lambda ledger: ledger.stages("t3"), lambda ledger: ledger.next_attempt("t3"),
+    ],
+)  # fmt: skip
+def test_reader_overtaken_by_compaction_at_any_look(url: str, question: Callable[[Ledger], object]) -> None:
+    looks, overtaken = 1, True
+    while overtaken:
+        storage = Overtaken(f"{url}/{looks}")
+        ledger = Ledger(storage, "run")
+        write_run(ledger)
+        expected = question(ledger)
+        storage.looks_left = looks
+        assert question(ledger) == expected
+        overtaken = storage.looks_left < 0
+        looks += 1
+    assert looks >= 3
 
 
 def test_damaged_table_is_an_error_that_says_what_to_do(ledger: Ledger) -> None:

@@ -60,7 +60,7 @@ def save_object(root: str, key: str, numbers: int) -> None:
 def save_for_ever(root: str, numbers: int) -> None:
     store, number = Store(root), 0
     while True:
-        store.save(f"{number % 3:064x}", {"weight": torch.full((numbers,), float(number))}, {"step": number})
+        store.save("ab" + 62 * "0", {"weight": torch.full((numbers,), float(number))}, {"step": number})
         number += 1
 
 
@@ -86,7 +86,7 @@ def hold(root: str, key: str, held: str) -> None:
 
 
 def write_past_limit(root: str, limit: int, report: str) -> None:
-    """Save objects of rising size under a limit of bytes per file, and report what happened."""
+    """Save an object, then a larger one over it than the limit of bytes per file allows; report what happened."""
     import resource
 
     from sweeper.store import StorageError
@@ -95,6 +95,6 @@ def write_past_limit(root: str, limit: int, report: str) -> None:
     store = Store(root)
     save_object(root, "a" * 64, 100)
     try:
-        store.save("b" * 64, {"weight": torch.zeros(limit)}, {})
+        store.save("a" * 64, {"weight": torch.zeros(limit)}, {})
     except StorageError as error:
         Path(report).write_text(str(error))
