@@ -79,14 +79,19 @@ def check_nodes(store: Store) -> None:
     store.write(path, token.encode())
     try:
         nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
-        answers = {
-            node["NodeManagerHostname"]: _probe_from.options(
-                num_cpus=0, scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-            ).remote(store.url, path, token)
-            for node in nodes
-        }
-        for host, answer in answers.items():
-            if problem := ray.get(answer, timeout=PROBE_SECONDS):
+        problems = ray.get(
+            [
+                _probe_from.options(
+                    num_cpus=0,
+                    scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False),
+                ).remote(store.url, path, token)
+                for node in nodes
+            ],
+            timeout=PROBE_SECONDS,
+        )
+        for node, problem in zip(nodes, problems, strict=True):
+            if problem:
+                host = node["NodeManagerHostname"]
                 raise StorageError(
                     f"storage {store.url}: node {host} {problem}; use a path or URL that every node shares"
                 )

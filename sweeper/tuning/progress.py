@@ -58,6 +58,10 @@ class Counter(tune.Callback):
         self._epochs: dict[str, float] = {}
         self._counts = dict.fromkeys(("ok", "diverged", "at_chance"), 0)
 
+    def __getstate__(self) -> dict[str, Any]:
+        # Tune pickles its callbacks for `Tuner.restore`, which nobody calls; a listener may hold a terminal.
+        return {}
+
     def progress(self) -> Progress:
         """Return a look at the sweep as it is now."""
         counts = self._counts
