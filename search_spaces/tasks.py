@@ -19,22 +19,37 @@ class DigitsTask(Frozen):
     seed: int = 0
 
 
-class TorchvisionTask(Frozen):
-    """A torchvision data set under `root`; validation images are carved from its training split."""
+class PublishedTask(Frozen):
+    """Images under `root` with published training and test splits; validation images are carved from training's."""
 
-    name: Literal["mnist", "fashion_mnist", "cifar10", "cifar100", "svhn"]
     root: str | None = None
-    download: bool = False
     train_size: int | None = Field(default=None, ge=10)
     """A seeded subset of the training images; None takes all that validation leaves."""
-    validation_size: int = Field(default=5000, ge=10)
+    validation_size: int = Field(default=5000, ge=0)
+    """0 is no validation split."""
+    test_size: int | None = Field(default=None, ge=10)
+    """A seeded subset of the test images; None takes all."""
     seed: int = 0
+
+
+class TorchvisionTask(PublishedTask):
+    """A data set that torchvision reads, and can download."""
+
+    name: Literal["mnist", "fashion_mnist", "cifar10", "cifar100", "svhn"]
+    download: bool = False
+
+
+class TinyImageNetTask(PublishedTask):
+    """TinyImageNet, 200 classes of 64x64 images, as unzipped; its published validation split is the test split."""
+
+    name: Literal["tiny_imagenet"]
+    validation_size: int = Field(default=10_000, ge=0)
 
 
 class ImageFolderTask(Frozen):
     """Any folder of class folders, or train/, validation/ and test/ trees of them."""
 
-    name: Literal["image_folder", "tiny_imagenet", "resisc45", "fmow", "cifar10_1"]
+    name: Literal["image_folder", "resisc45", "fmow", "cifar10_1"]
     root: str | None = None
     size: int = Field(default=32, ge=4)
     validation_fraction: Fraction = 0.1
@@ -72,7 +87,8 @@ class ImportedTask(Frozen):
 TASK_FAMILIES = {
     "digits": "digits",
     **dict.fromkeys(("mnist", "fashion_mnist", "cifar10", "cifar100", "svhn"), "torchvision"),
-    **dict.fromkeys(("image_folder", "tiny_imagenet", "resisc45", "fmow", "cifar10_1"), "folder"),
+    "tiny_imagenet": "tiny_imagenet",
+    **dict.fromkeys(("image_folder", "resisc45", "fmow", "cifar10_1"), "folder"),
     **dict.fromkeys(("text", "tinystories", "wikitext103", "trace"), "text"),
     "quadratic": "quadratic",
 }
@@ -80,6 +96,7 @@ TASK_FAMILIES = {
 TaskConfig = Annotated[
     Annotated[DigitsTask, Tag("digits")]
     | Annotated[TorchvisionTask, Tag("torchvision")]
+    | Annotated[TinyImageNetTask, Tag("tiny_imagenet")]
     | Annotated[ImageFolderTask, Tag("folder")]
     | Annotated[TextTask, Tag("text")]
     | Annotated[QuadraticTask, Tag("quadratic")]

@@ -29,7 +29,7 @@ TASKS: dict[str, Point] = {
     "cifar10": {"task": {"name": "cifar10"}, "trunk/epochs": 2000, "branch/decay_epochs": 30},
     "cifar100": {"task": {"name": "cifar100"}, "trunk/epochs": 2000, "branch/decay_epochs": 30},
     "tiny_imagenet": {
-        "task": {"name": "tiny_imagenet", "size": 64},
+        "task": {"name": "tiny_imagenet"},
         "trunk/epochs": 1500,
         "branch/decay_epochs": 20,
     },

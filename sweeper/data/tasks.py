@@ -9,12 +9,14 @@ import torch
 from sweeper.data.digits import digits
 from sweeper.data.folder import image_folder
 from sweeper.data.task import Task
+from sweeper.data.tiny_imagenet import tiny_imagenet
 from sweeper.data.vision import SOURCES, torchvision_task
 from sweeper.imports import call, find, is_import_path, source_hash
 
 TASKS: dict[str, Callable[..., Task]] = {
     "digits": digits,
     **{name: partial(torchvision_task, name) for name in SOURCES},
+    "tiny_imagenet": tiny_imagenet,
     "image_folder": image_folder,
 }
 

@@ -1,7 +1,6 @@
 """The small image sets of torchvision, kept as uint8 tensors (N, C, H, W)."""
 
 import gzip
-import os
 import struct
 import zlib
 from collections.abc import Callable
@@ -11,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from sweeper.data.randomness import partition
+from sweeper.data.published import carve, data_folder
 from sweeper.data.task import DataError, Split, Task
 
 DEBIAN_FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
@@ -32,6 +31,7 @@ def torchvision_task(
     download: bool = False,
     train_size: int | None = None,
     validation_size: int = 5000,
+    test_size: int | None = None,
     seed: int = 0,
 ) -> Task:
     """Return one of `SOURCES`, read from `root`.
@@ -41,14 +41,15 @@ def torchvision_task(
         root: Folder as torchvision lays it out. Default: $SWEEPER_DATA, else ~/.cache/sweeper/data.
         download: Let torchvision fetch what is missing.
         train_size: Train on a random subset of this size. Default: all that validation leaves.
-        validation_size: Images set aside from the original training split, at random; 0 for no validation split.
-        seed: Of both choices.
+        validation_size: Images set aside from the published training split, at random; 0 for no validation split.
+        test_size: Test on a random subset of this size. Default: the whole published test split.
+        seed: Of these choices.
 
     Raises:
         DataError: if the files are missing or damaged.
         ValueError: if the splits don't fit.
     """
-    folder = Path(root or os.environ.get("SWEEPER_DATA") or "~/.cache/sweeper/data").expanduser()
+    folder = data_folder(root)
     source = SOURCES[name]
     try:
         train, test = source.read(folder, download)
@@ -58,10 +59,7 @@ def torchvision_task(
             f'task "{name}" is missing or damaged ({reason}): put {source.files} into {folder}, '
             "point root or SWEEPER_DATA at the folder that holds them, or set download: true"
         ) from error
-    numbers = partition(len(train.targets), test=0, validation=validation_size, train=train_size, seed=seed)
-    splits = {part: Split(train.inputs[numbers[part]], train.targets[numbers[part]]) for part in numbers}
-    validation = splits["validation"] if validation_size else None
-    return Task(name=name, classes=source.classes, train=splits["train"], validation=validation, test=test)
+    return carve(name, source.classes, train, test, train_size, validation_size, test_size, seed)
 
 
 def _mnist(root: Path, download: bool) -> tuple[Split, Split]:

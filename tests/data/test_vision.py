@@ -74,6 +74,10 @@ def test_subsets_are_seeded(root):
     assert build(seed=2).fingerprints["validation"] != build().fingerprints["validation"]
     assert build(train_size=20).fingerprints["validation"] == build().fingerprints["validation"]
     assert "validation" not in build(validation_size=0).splits
+    assert set(rows(*build(test_size=12).test)) < set(rows(*build().test))
+    assert build(test_size=12, seed=2).fingerprints["test"] != build(test_size=12).fingerprints["test"]
+    with pytest.raises(ValueError, match="test_size 21 is more than its 20 test images"):
+        build(test_size=21)
 
 
 @pytest.mark.parametrize("suffix", ["", ".gz"])
