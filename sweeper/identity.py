@@ -7,7 +7,8 @@ it is recorded with a checkpoint, not hashed.
 
 from typing import Any
 
-from search_spaces.config import TrainConfig, TrialConfig
+from search_spaces.config import BranchConfig, TrainConfig, TrialConfig
+from search_spaces.cost import duration_steps, steps_per_epoch
 from search_spaces.models import ImportedModel, ModelConfig
 from search_spaces.tasks import ImportedTask, TaskConfig
 from sweeper.data import Task
@@ -16,48 +17,46 @@ from sweeper.imports import source_hash
 VERSIONS = {"data": 1, "model": 1, "training": 1}
 """Raised when a component's results change for the same settings; every key then changes with it."""
 
-TRAIN_DEFAULTS = {
-    name: TrainConfig.model_fields[name].default
-    for name in (
-        "schedule",
-        "budget_epochs",
-        "budget_steps",
-        "decay_epochs",
-        "warmup_epochs",
-        "merge_aware",
-        "precision",
-    )
+LEFT_OUT = {
+    "schedule": "constant",
+    "decay_epochs": None,
+    "warmup_epochs": 0.0,
+    "merge_aware": None,
+    "precision": "float32",
 }
+"""Training settings that enter a key at other values only. Frozen: a default that changes must change keys."""
 
 
 def lineage_identity(config: TrialConfig, task: Task) -> dict[str, Any]:
     """Return what all checkpoints of a trial have in common: data, model, training settings, seed."""
+    per_epoch = steps_per_epoch(len(task.train.targets), config.train.batch_size)
     return {
         "versions": VERSIONS,
         "task": task.identity,
         "model": _with_source(config.model),
-        "train": training_identity(config.train),
+        "train": training_identity(config.train, per_epoch),
         "seed": config.seed,
         **({"task_source": source_hash(config.task.name)} if isinstance(config.task, ImportedTask) else {}),
     }
 
 
-def training_identity(train: TrainConfig) -> dict[str, Any]:
-    """Return the settings of `train` that change the result, `lr` resolved however it was spelled."""
-    own = {"momentum": train.momentum} if train.optimizer == "sgd" else {"betas": list(train.betas)}
-    settings = train.model_dump(mode="json")
-    later = {
-        name: settings[name] for name, default in TRAIN_DEFAULTS.items() if getattr(train, name) != default
-    }
-    return {
-        "optimizer": train.optimizer,
-        "lr": train.resolved_lr,
-        "weight_decay": train.weight_decay,
-        "batch_size": train.batch_size,
-        "augment": train.augment,
-        **own,
-        **later,
-    }
+def training_identity(train: TrainConfig, steps_per_epoch: int) -> dict[str, Any]:
+    """Return the settings of `train` that change the result, lr and budget resolved however they were spelled."""
+    unused = "betas" if train.optimizer == "sgd" else "momentum"
+    settings = train.model_dump(
+        mode="json", exclude={"lr", "noise_scale", "budget_epochs", "budget_steps", "compile", unused}
+    )
+    settings = {name: value for name, value in settings.items() if value != LEFT_OUT.get(name, ...)}
+    if train.schedule != "constant":
+        settings["budget_steps"] = duration_steps(train.budget_epochs, train.budget_steps, steps_per_epoch)
+    return {"lr": train.resolved_lr, **settings}
+
+
+def branch_identity(branch: BranchConfig, seed: int, end: int) -> dict[str, Any]:
+    """Return the settings of a branch that change its endpoint at step `end`, whatever its siblings are."""
+    settings = branch.model_dump(mode="json", include={"decay", "optimizer_state", "warmup_epochs"})
+    settings = {name: value for name, value in settings.items() if value != LEFT_OUT.get(name, ...)}
+    return {**settings, "seed": seed, "end": end}
 
 
 def label(config: TaskConfig | ModelConfig) -> str:

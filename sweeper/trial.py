@@ -62,7 +62,7 @@ def run_trial(
             trained=lineage.take_trained(),
         )
         yield stages[step]
-    lineage.retire(stages.values())
+    lineage.retire(key for stage in stages.values() for key in stage.trained)
 
 
 def load_task(config: TaskConfig, device: str = "cpu") -> Task:

@@ -24,14 +24,18 @@ def recalibrate(network: nn.Module, task: Task, augment: str, seed: int) -> None
     """Reset running statistics and set them by one cumulative pass over the training data.
 
     Every image is augmented by draws of its own, as in training: one crop shared by a batch gives statistics
-    that cost points of accuracy. The pass depends on `seed` alone, so all networks see the same batches.
+    that cost points of accuracy. The pass depends on `seed` alone, so all networks see the same batches. Nothing
+    but batch norm is in training mode: without dropout, as the network will be used.
     """
     tracked = _tracked(network)
+    if not tracked:
+        return
     momenta = [module.momentum for module in tracked]
+    network.eval()
     for module in tracked:
         module.reset_running_stats()
         module.momentum = None  # a cumulative average
-    network.train()
+        module.train()
     images = len(task.train[0])
     batch_size = images // -(-images // CHUNK)
     dtype = next(network.parameters()).dtype

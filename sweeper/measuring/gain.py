@@ -12,6 +12,7 @@ from torch import Tensor
 from analysis.records import MergeRecord, Status
 from analysis.table import Selection
 from search_spaces.recipe import Search
+from sweeper.measuring.metrics import Scores
 
 FLOORS = {
     ("gain", "accuracy"): -10.0,
@@ -42,12 +43,12 @@ def chance_level(targets: Tensor) -> float:
     return 100.0 * (share + CHANCE_ERRORS * math.sqrt(share * (1.0 - share) / len(targets)))
 
 
-def status(accuracies: Iterable[float | None], chance: float) -> Status:
-    """Return `diverged` if an endpoint has no accuracy, `at_chance` if one is no better than chance, else `ok`."""
-    known = list(accuracies)
+def status(scores: Iterable[Scores | None], chance: float) -> Status:
+    """Return `diverged` if an endpoint has no scores, `at_chance` if one is no better than chance, else `ok`."""
+    known = list(scores)
     if None in known:
         return "diverged"
-    return "at_chance" if any(accuracy <= chance for accuracy in known if accuracy is not None) else "ok"
+    return "at_chance" if any(each is not None and each.accuracy <= chance for each in known) else "ok"
 
 
 def floor_of(search: Search) -> float:

@@ -37,10 +37,12 @@ class Meter:
     measures: MeasureConfig
     augment: str
     seed: int
-    _scores: dict[tuple[str, str], dict[Place, Scores]] = field(default_factory=dict)
+    _scores: dict[tuple[str, str], dict[Place, Scores | None]] = field(default_factory=dict)
 
-    def scores(self, state: StateDict, batchnorm: str) -> dict[Place, Scores]:
-        """Return the scores of the network with parameters `state` under a batch-norm policy."""
+    def scores(self, state: StateDict | None, batchnorm: str) -> dict[Place, Scores | None]:
+        """Return the scores of the network with parameters `state` under a batch-norm policy; None: diverged."""
+        if state is None:
+            return dict.fromkeys(self.places())
         self.network.load_state_dict(state)
         if batchnorm == "recalibrated":
             recalibrate(self.network, self.task, self.augment, self.seed)
@@ -60,62 +62,52 @@ class Meter:
     ) -> Iterator[MergeRecord]:
         """Yield the records of one merge of `endpoints`, for every coefficient, policy, split and metric."""
         policies = self.measures.batchnorm if has_batchnorm(self.network) else self.measures.batchnorm[:1]
-        states = [endpoint.state for endpoint in endpoints if endpoint.state is not None]
-        whole = len(states) == len(endpoints)
         for policy in policies:
             singles = [self._endpoint_scores(endpoint, policy) for endpoint in endpoints]
             for alpha in config.alphas:
-                merged = self.scores(_merged(states, config, alpha), policy) if whole else None
+                merged = self.scores(_merged(endpoints, config, alpha), policy)
+                shared = {
+                    **context,
+                    "n_endpoints": len(endpoints),
+                    "key_a": endpoints[0].key,
+                    "key_b": endpoints[1].key,
+                    "endpoints": _json([{"key": end.key, "seed": end.seed} for end in endpoints]),
+                    "merge": config.kind,
+                    "alpha": alpha,
+                    "merge_settings": _json(
+                        config.model_dump(mode="json", exclude={"kind", "alphas"}, exclude_defaults=True)
+                    ),
+                    "batchnorm": policy,
+                }
                 for place in self.places():
-                    yield from self._rows(endpoints, config, alpha, policy, place, singles, merged, context)
+                    ends = [scores[place] for scores in singles]
+                    yield from self._rows(place, ends, merged[place], shared)
 
-    def _endpoint_scores(self, endpoint: Endpoint, batchnorm: str) -> dict[Place, Scores] | None:
-        if endpoint.state is None:
-            return None
+    def _endpoint_scores(self, endpoint: Endpoint, batchnorm: str) -> dict[Place, Scores | None]:
         if (endpoint.key, batchnorm) not in self._scores:
             self._scores[endpoint.key, batchnorm] = self.scores(endpoint.state, batchnorm)
         return self._scores[endpoint.key, batchnorm]
 
     def _rows(
-        self,
-        endpoints: Sequence[Endpoint],
-        config: MergeConfig,
-        alpha: float,
-        policy: str,
-        place: Place,
-        singles: Sequence[dict[Place, Scores] | None],
-        merged: dict[Place, Scores] | None,
-        context: Mapping[str, Any],
+        self, place: Place, ends: Sequence[Scores | None], merged: Scores | None, shared: Mapping[str, Any]
     ) -> Iterator[MergeRecord]:
         eval_task, split = place
         chance = chance_level(self.tasks[eval_task].split(split).targets)
-        state = status([None if single is None else single[place].accuracy for single in singles], chance)
+        state = "diverged" if merged is None else status(ends, chance)
+        alive = [scores for scores in ends if scores is not None]
         for metric in self.measures.metrics:
-            values = [None if single is None else single[place][metric] for single in singles]
             f_mean = (
-                None
-                if None in values
-                else math.fsum(value for value in values if value is not None) / len(values)
+                math.fsum(scores[metric] for scores in alive) / len(ends) if len(alive) == len(ends) else None
             )
-            f_merged = None if merged is None else merged[place][metric]
+            f_merged = None if merged is None else merged[metric]
             yield MergeRecord(
-                **context,
-                n_endpoints=len(endpoints),
-                key_a=endpoints[0].key,
-                key_b=endpoints[1].key,
-                endpoints=_json([{"key": end.key, "seed": end.seed} for end in endpoints]),
-                merge=config.kind,
-                alpha=alpha,
-                merge_settings=_json(
-                    config.model_dump(mode="json", exclude={"kind", "alphas"}, exclude_defaults=True)
-                ),
-                batchnorm=policy,
+                **shared,
                 eval_task=eval_task,
                 split=split,
                 metric=metric,
                 f_merged=f_merged,
-                f_a=values[0],
-                f_b=values[1],
+                f_a=None if ends[0] is None else ends[0][metric],
+                f_b=None if ends[1] is None else ends[1][metric],
                 f_mean=f_mean,
                 gain=None if f_merged is None or f_mean is None else gain(metric, f_merged, f_mean),
                 status=state,
@@ -127,7 +119,11 @@ def groups(endpoints: Sequence[Endpoint], size: int) -> list[tuple[Endpoint, ...
     return list(itertools.combinations(endpoints, size))
 
 
-def _merged(states: Sequence[StateDict], config: MergeConfig, alpha: float) -> StateDict:
+def _merged(endpoints: Sequence[Endpoint], config: MergeConfig, alpha: float) -> StateDict | None:
+    states = [endpoint.state for endpoint in endpoints if endpoint.state is not None]
+    if len(states) < len(endpoints):
+        return None
+    # α tells the two ends of a pair apart; more endpoints weigh the same.
     return merge(config.kind, states, alpha=alpha) if len(states) == 2 else merge(config.kind, states)
 
 

@@ -1,5 +1,6 @@
 """Accuracy and loss of a network on a split."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -24,8 +25,11 @@ class Scores:
 
 
 @torch.no_grad()
-def evaluate(network: nn.Module, task: Task, split: str) -> Scores:
-    """Return accuracy and loss of `network`, in eval mode, on all examples of `split` without augmentation."""
+def evaluate(network: nn.Module, task: Task, split: str) -> Scores | None:
+    """Return accuracy and loss of `network`, in eval mode, on all examples of `split` without augmentation.
+
+    None if the loss is not finite: parameters can be finite and still too large to compute with.
+    """
     network.eval()
     dtype = next(network.parameters()).dtype
     inputs, targets = task.split(split)
@@ -34,4 +38,4 @@ def evaluate(network: nn.Module, task: Task, split: str) -> Scores:
         outputs = network(task.batch(chunk, dtype))
         correct += int((outputs.argmax(1) == labels).sum())
         loss += float(F.cross_entropy(outputs.double(), labels, reduction="sum"))
-    return Scores(100.0 * correct / len(targets), loss / len(targets))
+    return Scores(100.0 * correct / len(targets), loss / len(targets)) if math.isfinite(loss) else None

@@ -3,12 +3,14 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from sweeper.imports import call
 from sweeper.merging.linear import linear
 from sweeper.merging.state_dict import MergeError, StateDict, check_endpoints
 
 __all__ = ["METHODS", "MergeError", "StateDict", "linear", "merge"]
 
 METHODS: dict[str, Callable[..., StateDict]] = {"linear": linear}
+"""Name → method(endpoints, base, **settings)."""
 
 
 def merge(
@@ -20,10 +22,10 @@ def merge(
 
     Raises:
         MergeError: if there is no such method, or the endpoints don't fit together.
+        ValueError: if the method takes no such setting.
     """
     if kind not in METHODS:
         raise MergeError(f'no merge "{kind}"; known: {", ".join(METHODS)}')
     check_endpoints(endpoints)
-    if kind == "linear":
-        return linear(endpoints, **settings)
-    return METHODS[kind](endpoints, base, **settings)
+    merged: StateDict = call(kind, METHODS[kind], endpoints, base, **settings)
+    return merged

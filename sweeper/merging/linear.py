@@ -7,12 +7,16 @@ from sweeper.merging.state_dict import MergeError, StateDict
 
 
 def linear(
-    endpoints: Sequence[StateDict], alpha: float | None = None, weights: Sequence[float] | None = None
+    endpoints: Sequence[StateDict],
+    base: StateDict | None = None,
+    *,
+    alpha: float | None = None,
+    weights: Sequence[float] | None = None,
 ) -> StateDict:
     """Return Σ w_i θ_i / Σ w_i; for a pair, alpha means (1 − α) θ_A + α θ_B.
 
-    `weights` has one number per endpoint (default: equal). Sums are taken in float64 and rounded once. Integer
-    buffers are taken from the first endpoint. Shapes and dtypes are kept.
+    `weights` has one number per endpoint (default: equal); an average needs no `base`. Sums are taken in float64
+    and rounded once. Integer buffers are taken from the first endpoint. Shapes and dtypes are kept.
 
     Raises:
         MergeError: if both alpha and weights are given, alpha with other than two endpoints, or weights of the
@@ -27,7 +31,7 @@ def linear(
             # Integer buffers count batches; averaging them is meaningless.
             merged[name] = tensor.clone()
             continue
-        total = endpoints[0][name].double() * shares[0]
+        total = tensor.double() * shares[0]
         for share, endpoint in zip(shares[1:], endpoints[1:], strict=True):
             total += endpoint[name].double() * share
         merged[name] = total.to(tensor.dtype)

@@ -7,13 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from analysis.records import Stage
 from search_spaces.base import arguments
 from search_spaces.config import TrialConfig
 from search_spaces.cost import branch_steps, steps_per_epoch
 from search_spaces.recipe import Retention
 from sweeper.data import Task, derive_seed, train_batches
-from sweeper.identity import lineage_identity
+from sweeper.identity import branch_identity, lineage_identity
 from sweeper.merging import StateDict
 from sweeper.models import build_model, is_convolutional
 from sweeper.store import Checkpoint, Store, content_key
@@ -37,7 +36,8 @@ class Endpoint:
 class Lineage:
     """Trunk, branch points and endpoints of one trial.
 
-    `trained` counts the epochs trained since it was last taken, by the key of what they gave.
+    `trained` counts the epochs trained since it was last taken, by the key of what they gave; what cost no
+    training of its own, such as a branch of a diverged trunk, counts 0.
     """
 
     def __init__(
@@ -71,6 +71,12 @@ class Lineage:
         """Return the key of the trunk after `step` steps."""
         return content_key({"kind": "trunk", **self.identity, "step": step})
 
+    def branch_key(self, start: int, seed: int, end: int, step: int) -> str:
+        """Return the key, after `step` steps, of a branch from step `start` of the trunk to step `end`."""
+        # A branch's course depends on where it ends, so what it passes on its way is named by that as well.
+        identity = branch_identity(self.config.branch, seed, end)
+        return content_key({"kind": "branch", "parent": self.trunk_key(start), **identity, "step": step})
+
     def trunk(self, step: int) -> Checkpoint:
         """Return the trunk at branch point `step`, with its optimizer's state."""
         key = self.trunk_key(step)
@@ -91,16 +97,7 @@ class Lineage:
         """Return the endpoint of the branch from branch point `step` whose data order `seed` decides."""
         branch = self.config.branch
         schedule, end = branch_schedule(self.config.train, branch, step, self.steps_per_epoch)
-        identity = {
-            "kind": "branch",
-            "parent": self.trunk_key(step),
-            "seed": seed,
-            "decay": branch.decay,
-            "optimizer_state": branch.optimizer_state,
-            **({"warmup_epochs": branch.warmup_epochs} if branch.warmup_epochs else {}),
-        }
-        # A branch's course depends on where it ends, so its checkpoints are named by both.
-        keys = {at: content_key({**identity, "end": end, "step": at}) for at in self._kept_steps(step, end)}
+        keys = {at: self.branch_key(step, seed, end, at) for at in self._kept_steps(step, end)}
         key = keys[end]
         moments = content_key({"kind": "moments", "of": key})
         keeps_moments = self.retention.moments or self.retention.keep == "all"
@@ -120,6 +117,7 @@ class Lineage:
                     self.store.save(stop_key, network_state(state), self._meta("ok", stop))
             if keeps_moments:
                 self.store.save(moments, state, self._meta("ok", end))
+                self.trained[moments] = 0.0
             return network_state(state)
 
         checkpoint = self._obtain(key, end, decay, wanted)
@@ -131,12 +129,11 @@ class Lineage:
         taken, self.trained = self.trained, {}
         return taken
 
-    def retire(self, stages: Iterable[Stage]) -> None:
-        """Remove what these stages of a finished trial trained, if the retention policy keeps only records."""
+    def retire(self, keys: Iterable[str]) -> None:
+        """Remove what a finished trial trained, if the retention policy keeps only records."""
         if self.retention.keep == "records":
-            for stage in stages:
-                for key in stage.trained:
-                    self.store.delete(key)
+            for key in keys:
+                self.store.delete(key)
 
     def _obtain(
         self, key: str, step: int, make: Callable[[], dict[str, Tensor]], wanted: list[str] | None = None
@@ -152,6 +149,7 @@ class Lineage:
                     except Diverged as diverged:
                         found = Checkpoint({}, self._meta("diverged", diverged.step))
                     self.store.save(key, found.tensors, found.meta)
+                    self.trained.setdefault(key, 0.0)
         return found
 
     def _find(self, key: str, wanted: list[str] | None) -> Checkpoint | None:
@@ -176,15 +174,14 @@ class Lineage:
             dtype=self.dtype,
             channels_last=self._channels_last,
         )
-        self.trained[key] = (stop - start) / self.steps_per_epoch
-        train(
-            self.network,
-            self._optimizer,
-            batches,
-            schedule,
-            start,
-            autocast=train_config.precision == "bf16",
-        )
+        autocast = train_config.precision == "bf16"
+        try:
+            train(self.network, self._optimizer, batches, schedule, start, seed, autocast=autocast)
+        except Diverged as diverged:
+            stop = diverged.step
+            raise
+        finally:
+            self.trained[key] = (stop - start) / self.steps_per_epoch
         return state_of(self.network, self._optimizer)
 
     def _kept_steps(self, start: int, end: int) -> list[int]:

@@ -8,6 +8,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 OPTIMIZER = "optimizer/"
+STEP = "step"
+"""AdamW's count of steps, the one piece of state that is not shaped like its parameter."""
 
 
 def state_of(network: nn.Module, optimizer: Optimizer | None = None) -> dict[str, Tensor]:
@@ -30,7 +32,9 @@ def load_state(state: dict[str, Tensor], network: nn.Module, optimizer: Optimize
         for key, value in state.items():
             if key.startswith(OPTIMIZER):
                 kind, name = key.removeprefix(OPTIMIZER).split("/", 1)
-                optimizer.state[parameters[name]][kind] = _like(value, parameters[name])
+                optimizer.state[parameters[name]][kind] = (
+                    value.clone() if kind == STEP else _laid_out_like(parameters[name], value)
+                )
 
 
 def network_state(state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -38,8 +42,6 @@ def network_state(state: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: tensor for name, tensor in state.items() if not name.startswith(OPTIMIZER)}
 
 
-def _like(value: Tensor, parameter: nn.Parameter) -> Tensor:
-    if value.shape != parameter.shape:  # AdamW's step count
-        return value.clone()
+def _laid_out_like(parameter: nn.Parameter, moment: Tensor) -> Tensor:
     # Fused optimizers read the raw memory: moments must have their parameter's layout.
-    return torch.empty_like(parameter, requires_grad=False).copy_(value)
+    return torch.empty_like(parameter, requires_grad=False).copy_(moment)

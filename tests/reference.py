@@ -1,0 +1,141 @@
+"""Slow float64 references, written from the definitions and without the code they check."""
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+Floats = NDArray[np.float64]
+
+
+class SGD:
+    """v ← μ v + (g + λ θ), with v = g + λ θ at first; θ ← θ − lr v."""
+
+    def __init__(self, momentum: float, weight_decay: float) -> None:
+        self.momentum, self.weight_decay = momentum, weight_decay
+        self.velocity: Floats | None = None
+
+    def step(self, parameter: Floats, gradient: Floats, lr: float) -> Floats:
+        force = gradient + self.weight_decay * parameter
+        self.velocity = force if self.velocity is None else self.momentum * self.velocity + force
+        return parameter - lr * self.velocity
+
+
+class AdamW:
+    """θ ← θ − lr λ θ − lr m̂ / (√v̂ + 10⁻⁸), both moments corrected for their start at zero."""
+
+    def __init__(self, betas: tuple[float, float], weight_decay: float) -> None:
+        self.betas, self.weight_decay = betas, weight_decay
+        self.steps = 0
+        self.first = self.second = np.float64(0.0)
+
+    def step(self, parameter: Floats, gradient: Floats, lr: float) -> Floats:
+        self.steps += 1
+        self.first = self.betas[0] * self.first + (1 - self.betas[0]) * gradient
+        self.second = self.betas[1] * self.second + (1 - self.betas[1]) * gradient**2
+        first = self.first / (1 - self.betas[0] ** self.steps)
+        second = self.second / (1 - self.betas[1] ** self.steps)
+        return parameter - lr * self.weight_decay * parameter - lr * first / (np.sqrt(second) + 1e-8)
+
+
+def trajectory(
+    network: nn.Module,
+    batches: Sequence[tuple[Tensor, Tensor]],
+    rates: Sequence[float],
+    optimizer: Callable[[], SGD | AdamW],
+) -> dict[str, Floats]:
+    """Return the parameters after one step per batch, each parameter with an optimizer of its own."""
+    values = {name: parameter.detach().numpy().copy() for name, parameter in network.named_parameters()}
+    optimizers = {name: optimizer() for name in values}
+    for (inputs, targets), lr in zip(batches, rates, strict=True):
+        leaves = {name: torch.tensor(value, requires_grad=True) for name, value in values.items()}
+        outputs = torch.func.functional_call(network, leaves, inputs)
+        picked = outputs[torch.arange(len(targets)), targets]
+        loss = (outputs.logsumexp(1) - picked).mean()
+        for (name, leaf), gradient in zip(
+            leaves.items(), torch.autograd.grad(loss, list(leaves.values())), strict=True
+        ):
+            values[name] = optimizers[name].step(values[name], gradient.numpy(), lr)
+            assert leaf.shape == gradient.shape
+    return values
+
+
+def decay(kind: str, length: int) -> list[float]:
+    """The factors of a decay over `length` steps."""
+    formula = {
+        "sqrt": lambda t: 1 - (t / length) ** 0.5,
+        "linear": lambda t: (length - t) / length,
+        "cosine": lambda t: math.cos(math.pi * t / (2 * length)) ** 2,
+        "constant": lambda t: 1.0,
+    }[kind]
+    return [formula(t) for t in range(length)]
+
+
+def wsd(budget: int, length: int) -> list[float]:
+    """The factors of a constant course whose last `length` of `budget` steps are a √ decay."""
+    return [1.0] * (budget - length) + decay("sqrt", length)
+
+
+def warmed_up(factors: Sequence[float], warmup: int) -> list[float]:
+    """The factors, the first `warmup` of them times 1/warmup, 2/warmup, …"""
+    ramp = [number / warmup for number in range(1, warmup + 1)]
+    return [factor * (ramp[t] if t < warmup else 1.0) for t, factor in enumerate(factors)]
+
+
+def weighted_mean(tensors: Sequence[Tensor], weights: Sequence[float]) -> Floats:
+    """Σ w_i θ_i / Σ w_i, entry by entry, without rounding errors in the sums."""
+    columns = [tensor.double().numpy().ravel() for tensor in tensors]
+    sums = [
+        math.fsum(weight * float(value) for weight, value in zip(weights, values, strict=True))
+        for values in zip(*columns, strict=True)
+    ]
+    return (np.array(sums) / math.fsum(weights)).reshape(tensors[0].shape)
+
+
+def accuracy_and_loss(outputs: Floats, targets: NDArray[np.int64]) -> tuple[float, float]:
+    """Percent of rows whose largest entry is the target's, and mean −ln softmax of the target's, in nats."""
+    right, total = 0, 0.0
+    for row, target in zip(outputs, targets, strict=True):
+        right += int(max(range(len(row)), key=row.__getitem__) == target)
+        top = max(row)
+        total += top + math.log(math.fsum(math.exp(value - top) for value in row)) - row[target]
+    return 100 * right / len(targets), total / len(targets)
+
+
+def batch_statistics(network: nn.Sequential, batches: Sequence[Tensor]) -> dict[str, tuple[Floats, Floats]]:
+    """Mean over equal batches of each batch norm's batch mean and unbiased variance, in a chain of layers."""
+    seen: dict[str, list[tuple[Floats, Floats]]] = {}
+    for batch in batches:
+        values = batch.numpy().astype(np.float64)
+        for name, layer in network.named_children():
+            if isinstance(layer, nn.Flatten):
+                values = values.reshape(len(values), -1)
+            elif isinstance(layer, nn.ReLU):
+                values = np.maximum(values, 0)
+            else:
+                weight, bias = (p.detach().numpy().astype(np.float64) for p in (layer.weight, layer.bias))
+                if isinstance(layer, nn.Linear):
+                    values = values @ weight.T + bias
+                else:
+                    mean = values.mean(0)
+                    seen.setdefault(name, []).append((mean, values.var(0, ddof=1)))
+                    values = weight * (values - mean) / np.sqrt(values.var(0) + layer.eps) + bias
+    return {
+        name: (np.mean([mean for mean, _ in pairs], 0), np.mean([variance for _, variance in pairs], 0))
+        for name, pairs in seen.items()
+    }
+
+
+def gain(metric: str, merged: float, ends: Sequence[float]) -> float:
+    """How much better than its mean endpoint the merge is: more accuracy, or less loss."""
+    sign = {"accuracy": 1, "loss": -1}[metric]
+    return sign * (merged - sum(ends) / len(ends))
+
+
+def chance_level(targets: Sequence[int]) -> float:
+    """The share of the most frequent class in percent, plus two standard errors of a share."""
+    share = max(targets.count(number) for number in targets) / len(targets)
+    return 100 * share + 2 * 100 * (share * (1 - share) / len(targets)) ** 0.5
