@@ -31,6 +31,8 @@ def connected(address: str | None) -> Iterator[None]:
     Raises:
         ClusterError: if no cluster answers at the address.
     """
+    # A trial's death is in its outcome; Tune would print every traceback into the live display.
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     os.environ.update({name: value for name, value in QUIET.items() if name not in os.environ})
     if ray.is_initialized():
         yield

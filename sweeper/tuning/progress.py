@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ray import tune
@@ -113,5 +114,5 @@ class Counter(tune.Callback):
 
 
 def _last_line(trial: Any) -> str:
-    error = trial.get_error()
-    return str(error).strip().splitlines()[-1] if error is not None else "the worker died"
+    lines = Path(trial.error_file).read_text(encoding="utf-8").strip().splitlines() if trial.error_file else []
+    return lines[-1] if lines else "the worker died"

@@ -15,7 +15,7 @@ def small_recipe(**changes: Any) -> Recipe:
         "trunk": {"epochs": 4, "branch_every": 2},
         "branch": {"decay_epochs": 1},
         "space": {
-            "train/noise_scale": {"values": [0.003, 0.03]},
+            "train/noise_scale": {"values": [0.02, 0.1]},
             "train/batch_size": {"values": [10, 20]},
         },
         "search": {"sampler": "grid"},
