@@ -1,0 +1,1 @@
+"""Figures: numbers first (`…_info`), then the picture (`plot_…`), one module per family."""

@@ -1,0 +1,146 @@
+"""Figures 2–4, 10, 11, 14–16: one box per value of a setting, over branch points, pairs and trials."""
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from analysis.figures import style
+from analysis.table import Floats, Selection, experiments
+
+MOST_BOXES = 14
+"""More distinct values than this, as a random search gives, are gathered into bins of equal log width."""
+
+
+@dataclass(frozen=True)
+class Box:
+    """The numbers at one value, or in one bin, of the setting."""
+
+    label: str
+    values: Floats
+    collapsed: int
+    """Pairs without status ok, which have no place in the box."""
+
+    @property
+    def median(self) -> float:
+        """Median of `values`; NaN if everything collapsed."""
+        return float(np.median(self.values)) if len(self.values) else float("nan")
+
+
+@dataclass(frozen=True)
+class BoxInfo:
+    """Boxes of one quantity against one setting, by facet."""
+
+    setting: str
+    quantity: str
+    """Axis title."""
+    facets: dict[str, tuple[Box, ...]]
+    """What sets an experiment apart ("" for a single one) → its boxes, in the order of the setting."""
+
+
+def gain_boxes_info(table: pd.DataFrame, setting: str, selection: Selection) -> BoxInfo:
+    """Return the gains of pairs of status ok, by value of `setting`.
+
+    Raises:
+        ValueError: if nothing is selected.
+    """
+    rows = selection.rows(table).assign(number=lambda rows: rows["gain"].where(rows["status"] == "ok"))
+    return _boxes(rows, setting, style.gain_label(selection.metric))
+
+
+def training_loss_info(table: pd.DataFrame, setting: str, batchnorm: str = "recalibrated") -> BoxInfo:
+    """Return the training loss (nats) of the decayed endpoints by value of `setting`: the check of Figure 14.
+
+    The mean over a pair's two endpoints stands for both.
+
+    Raises:
+        ValueError: if the sweep did not measure the loss on the training split.
+    """
+    train = table[
+        (table["metric"] == "loss") & (table["split"] == "train") & (table["batchnorm"] == batchnorm)
+    ]
+    if train.empty:
+        raise ValueError("the training loss was not measured; add train to measures/splits")
+    # Every merge of a pair repeats the losses of its endpoints.
+    rows = train.drop_duplicates(["run", "trial", "branch_step", "key_a", "key_b", "eval_task"])
+    rows = rows.assign(number=rows["f_mean"].where(rows["status"] != "diverged"))
+    return _boxes(rows, setting, "training loss of endpoints (nats)")
+
+
+def _boxes(rows: pd.DataFrame, setting: str, quantity: str) -> BoxInfo:
+    rows = rows[rows["status"] != "failed"]
+    labels = _labels(rows[setting])
+    facets: dict[str, list[pd.DataFrame]] = {}
+    for context, part in experiments(rows):
+        # The setting itself never makes a facet.
+        context.pop(setting, None)
+        facets.setdefault(style.describe(context), []).append(part)
+    return BoxInfo(
+        setting, quantity, {name: _facet(pd.concat(parts), labels) for name, parts in facets.items()}
+    )
+
+
+def _labels(values: pd.Series) -> pd.Series:
+    """Return each row's box as an ordered categorical: the value, or its bin if there are too many values."""
+    distinct = np.sort(values.unique())
+    if len(distinct) <= MOST_BOXES or values.dtype.kind not in "if":
+        names = [style.number(value) if values.dtype.kind in "if" else f"{value}" for value in distinct]
+        return values.map(dict(zip(distinct, names, strict=True))).astype(
+            pd.CategoricalDtype(names, ordered=True)
+        )
+    edges = np.geomspace(distinct[0], distinct[-1], MOST_BOXES // 2 + 1)
+    edges[[0, -1]] = distinct[0], distinct[-1]
+    names = [f"{style.number(a, 2)}<br>– {style.number(b, 2)}" for a, b in itertools.pairwise(edges)]
+    return pd.cut(values, list(edges), labels=names, include_lowest=True)
+
+
+def _facet(rows: pd.DataFrame, labels: pd.Series) -> tuple[Box, ...]:
+    by_label = rows.groupby(labels.loc[rows.index], observed=True)
+    return tuple(
+        Box(str(label), part["number"].dropna().to_numpy(np.float64), int((part["status"] != "ok").sum()))
+        for label, part in by_label
+    )
+
+
+def plot_boxes(info: BoxInfo, log_y: bool = False) -> go.Figure:
+    """Return one panel per facet, one box per value; beneath each box how many pairs collapsed."""
+    columns = max(1, len(info.facets))
+    figure = make_subplots(
+        1, columns, shared_yaxes=True, horizontal_spacing=0.03 / columns, column_titles=list(info.facets)
+    )
+    for column, boxes in enumerate(info.facets.values(), start=1):
+        styles = style.style_by(range(len(boxes)))
+        for place, box in enumerate(boxes):
+            colour, symbol = styles[place]
+            trace = go.Box(
+                y=box.values,
+                x=np.full(len(box.values), place),
+                name=box.label.replace("<br>", " "),
+                width=0.6,
+                marker={"color": colour, "symbol": symbol, "size": 5},
+                line={"width": 1.5},
+                boxpoints="all",
+                jitter=0.5,
+                pointpos=0,
+                showlegend=False,
+                hovertemplate=style.hover(value="%{y:.4g}"),
+            )
+            figure.add_trace(trace, row=1, col=column)
+        # Places by number: a category in which everything collapsed would vanish.
+        figure.update_xaxes(
+            title=style.LABELS[info.setting],
+            range=[-0.5, len(boxes) - 0.5],
+            tickvals=list(range(len(boxes))),
+            ticktext=[
+                f"{box.label}<br><i>{box.collapsed} collapsed</i>" if box.collapsed else box.label
+                for box in boxes
+            ],
+            row=1,
+            col=column,
+        )
+    figure.update_yaxes(title=info.quantity, row=1, col=1)
+    figure.update_yaxes(type="log" if log_y else "linear")
+    return style.finish(figure, height=380)

@@ -1,0 +1,208 @@
+"""From records to curves: one observation per trial, and never a mixture of different experiments.
+
+How a trial's pairs become one observation. The pairs of one branch point share endpoints, so they are averaged
+first; the trial's gain is the mean over its branch points, and its standard error comes from their spread.
+A pair has *collapsed* when its status is not ok. Where all have, the trial says only that nothing merges there:
+it is `at_chance` if some collapsed pair still has a gain, else `diverged` and without a gain. Where some have,
+leaving them out would favour noise scales at which every second network dies, and dropping the trial would hide
+the survivors: a collapsed pair counts as a gain of 0 (there is nothing to gain from merging it), or as the
+survivors' mean where that is below 0, so that collapse never improves a trial.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+CONTEXT = [
+    "task",
+    "model",
+    "optimizer",
+    "weight_decay",
+    "augment",
+    "n_endpoints",
+    "merge_settings",
+    "eval_task",
+]
+"""What S does not account for: gains that differ in one of these do not belong on one curve."""
+SETTINGS = ["lr", "batch_size", "momentum", "weight_decay", "augment"]
+"""What a sweep may vary and figures put on an axis."""
+PRIOR_FREEDOM = 4
+"""Degrees of freedom that the typical spread over branch points lends to each trial's own."""
+
+Floats = NDArray[np.float64]
+Strings = NDArray[np.object_]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which merge, evaluated how: what turns a table of records into one number per pair."""
+
+    metric: str = "loss"
+    split: str = "validation"
+    merge: str = "linear"
+    alpha: float | None = 0.5
+    batchnorm: str = "recalibrated"
+
+    def rows(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Return the selected rows.
+
+        Raises:
+            ValueError: if there are none; it lists what the table holds.
+        """
+        if table.empty:
+            raise ValueError("there are no records yet")
+        for column in ("metric", "split", "merge", "batchnorm", "alpha"):
+            wanted = getattr(self, column)
+            held = table[column]
+            match = (
+                held.isna()
+                if wanted is None
+                else np.isclose(held, wanted)
+                if column == "alpha"
+                else held == wanted
+            )
+            if not match.any():
+                known = ", ".join(f"{value}" for value in sorted(held.dropna().unique())) or "nothing"
+                raise ValueError(f"no records with {column} {wanted}; there the table holds {known}")
+            table = table[match]
+        return table
+
+
+@dataclass(frozen=True)
+class GainCurve:
+    """One observation per trial, ordered by noise scale; all arrays have shape (trials,).
+
+    `gain` and `sem` are in the metric's unit: percent or nats; both are NaN where `status` is diverged.
+    """
+
+    noise_scale: Floats
+    gain: Floats
+    sem: Floats
+    trial: Strings
+    status: Strings
+    """ok, diverged or at_chance."""
+    lr: Floats
+    batch_size: NDArray[np.int64]
+    momentum: Floats
+    n: NDArray[np.int64]
+    """Branch points measured."""
+    collapsed: Floats
+    """Share of the pairs whose status is not ok, in [0, 1]."""
+
+    def __len__(self) -> int:
+        return len(self.noise_scale)
+
+    def where(self, mask: NDArray[np.bool_]) -> "GainCurve":
+        """Return the trials at which `mask` is true."""
+        return GainCurve(**{field.name: getattr(self, field.name)[mask] for field in fields(self)})
+
+
+def gain_curve(
+    table: pd.DataFrame,
+    metric: str = "loss",
+    split: str = "validation",
+    merge: str = "linear",
+    alpha: float | None = 0.5,
+    batchnorm: str = "recalibrated",
+) -> GainCurve:
+    """Return gain against noise scale, one observation per trial.
+
+    Trials may differ in lr, batch size, momentum, seed and branch points; failed ones are left out. The
+    standard error of a trial with m branch points of variance v is √(ṽ/m), ṽ = ((m − 1) v + 4 v₀) / (m + 3):
+    three branch points say little about their variance, so the median v₀ over trials steadies it. It is NaN
+    if no trial has two branch points.
+
+    Raises:
+        ValueError: if nothing is selected, or what is selected mixes experiments that S cannot compare.
+    """
+    rows = Selection(metric, split, merge, alpha, batchnorm).rows(table)
+    check_unmixed(rows)
+    trials = trial_gains(rows)
+    return GainCurve(
+        **{
+            name: trials[name].to_numpy()
+            for name in ("noise_scale", "gain", "sem", "lr", "momentum", "collapsed")
+        },
+        **{name: trials[name].to_numpy(np.int64) for name in ("batch_size", "n")},
+        **{name: trials[name].to_numpy(object) for name in ("trial", "status")},
+    )
+
+
+def check_unmixed(rows: pd.DataFrame) -> None:
+    """Pass if `rows` agree in all columns of `CONTEXT`.
+
+    Raises:
+        ValueError: naming the first column that varies, its values, and how to select one.
+    """
+    for column in varying(rows, CONTEXT):
+        values = sorted(rows[column].unique())
+        raise ValueError(
+            f"the selection mixes {column} {', '.join(map(str, values))}; "
+            f"choose one, as in table[table.{column} == {values[0]!r}]"
+        )
+
+
+def varying(rows: pd.DataFrame, columns: list[str]) -> list[str]:
+    """Return those of `columns` in which `rows` differ."""
+    return [column for column in columns if rows[column].nunique() > 1]
+
+
+def experiments(table: pd.DataFrame) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
+    """Split `table` into experiments that can be drawn as one curve: yield (what sets it apart, its rows).
+
+    `merge_settings` and `n_endpoints` belong to a merge; they set experiments apart only within one.
+    """
+    within_merge = ["n_endpoints", "merge_settings"]
+    columns = varying(table, [column for column in CONTEXT if column not in within_merge])
+    columns += [
+        column
+        for column in within_merge
+        if any(varying(rows, [column]) for _, rows in table.groupby("merge"))
+    ]
+    if not columns:
+        yield {}, table
+        return
+    for values, rows in table.groupby(columns):
+        yield dict(zip(columns, values, strict=True)), rows
+
+
+def trial_gains(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per trial: its settings, noise_scale, gain, sem, status, n and collapsed.
+
+    The rules are those of the module's docstring; `rows` are selected, one per pair.
+    """
+    rows = rows[rows["status"] != "failed"]
+    alive = rows["gain"].where(rows["status"] == "ok")
+    survivors = alive.groupby([rows["run"], rows["trial"]]).transform("mean")
+    rows = rows.assign(
+        value=alive.fillna(survivors.clip(upper=0.0)),
+        chance=rows["gain"].where(rows["status"] == "at_chance"),
+        collapsed=rows["status"] != "ok",
+    )
+    settings = {name: (name, "first") for name in ["noise_scale", *SETTINGS]}
+    means = {name: (name, "mean") for name in ("value", "chance", "collapsed")}
+    points = rows.groupby(["run", "trial", "branch_step"], sort=False).agg(**settings, **means).reset_index()
+    trials = (
+        points.groupby(["run", "trial"], sort=False)
+        .agg(**settings, **means, variance=("value", "var"), n=("value", "size"))
+        .reset_index()
+        .rename(columns={"value": "gain"})
+    )
+    lost = trials["gain"].isna()
+    trials["status"] = np.where(~lost, "ok", np.where(trials["chance"].notna(), "at_chance", "diverged"))
+    trials["gain"] = trials["gain"].fillna(trials["chance"])
+    freedom = trials["n"] - 1
+    typical = trials.loc[~lost, "variance"].median()
+    variance = (freedom * trials["variance"].fillna(0.0) + PRIOR_FREEDOM * typical) / (
+        freedom + PRIOR_FREEDOM
+    )
+    trials["sem"] = ((variance / trials["n"]) ** 0.5).where(trials["gain"].notna())
+    if trials["run"].nunique() > 1:
+        trials["trial"] = trials["run"] + "/" + trials["trial"]
+    return trials.drop(columns=["chance", "variance"]).sort_values(
+        ["noise_scale", "trial"], ignore_index=True
+    )
