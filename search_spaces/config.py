@@ -99,7 +99,9 @@ class TrainConfig(Frozen):
         if self.lr is not None:
             return self.lr
         assert self.noise_scale is not None
-        return lr_for_noise_scale(self.noise_scale, self.batch_size, self.momentum)
+        lr = lr_for_noise_scale(self.noise_scale, self.batch_size, self.momentum)
+        # 12 digits: an lr and its noise scale, however spelled, are one setting, with one key in the store.
+        return float(f"{lr:.12g}")
 
     @property
     def resolved_noise_scale(self) -> float:

@@ -139,28 +139,28 @@ def test_every_setting_was_thought_of():
 GOLDEN = {
     "plain": (
         {},
-        "49ec72aea972b5e513517b4a761113b8d45aded027c367d4759b0bc57a1b93d6",
-        "bbd841e5fae69921411cb0ab248a5f55b3df37cf8690e5dc9c9c40e350cd83d3",
+        "841c352e77bf3f48e2207cf416d5c78244889b1037835ea0d5af2789d610e9fa",
+        "f484c938fb51f8ef89eeb2d740f5d9225dbcf400dc460e4a53f339ec867c9396",
     ),
     "adamw": (
         ADAMW,
-        "6385c742047610db4a588145fea9298d5de2fbd8a5c14c72578e78bcfbc3180c",
-        "485120932213b1a2fc036629ecebd9728918ff4cfad9c765b99cd3507b951261",
+        "346874de9cf45d92b865199bca3fa9ce3e7076ac397318c6b8f9a2356be691e5",
+        "3f0ff10e711d555f7e6903235061939b37a8aa4860c3f4f8d8b6f8a3e8ac24a4",
     ),
     "wsd": (
         WSD,
-        "53d03243d2346123acc89ed7faf77ed04b81065884139a167c255d9c669e789d",
-        "da16629ca5b8906bf3c6c44717cf2a48e8fe7936bba91fd94f81b3a45cabea45",
+        "2ff277c5c814699d2993c16771ae6f7226987c5a620b3be8a045f8ea6b1a5234",
+        "23530696f6be5869868d68307ada83efca8f98aa2c5f25fb2c2898877e9a9a4f",
     ),
     "bf16 resnet": (
         {"model": "resnet8", "train/precision": "bf16", "train/warmup_epochs": 1},
-        "ecf23f0edad8cb5782a1e82227ec42807fda3691bff4c1b0d8b4929ae1583ee9",
-        "1de85250ecb482c056bd208733fb323d7b2e6221610472fb15db561972db6fae",
+        "9c44c3a867eaf76ad52b348e84929a94a54448c32184c2ffd75436af14e76817",
+        "cf8f695a2b9bccf5f2626a6e6624b7f65faaa015212b567557b5a8c849a26d96",
     ),
     "branch": (
         {"branch/decay": "cosine", "branch/optimizer_state": "fresh", "seed": 3},
-        "3e0ceb380f24892d1b49100b13cfdedd7e5febb134b8b430ac15e42c4091e077",
-        "e737dd9ac3ae251d0f24ccc8c8ffdf13edf9c79cbd7446df437ed046f1ea5e39",
+        "f1a7c22bdf0d7f525bb79644c5eadfdc87ced684e3278bb6104c71e1c97ab1f2",
+        "d89c6a8a938d5572ffd9e2a5941100dd2123b917936918663de53222caf4cc02",
     ),
 }
 

@@ -97,8 +97,12 @@ class Task:
 
     @cached_property
     def identity(self) -> str:
-        """SHA-256 over all that a network can see of the task: every split, classes, normalisation. Not the name."""
-        seen = {"splits": self.fingerprints, "classes": self.classes, "mean": self.mean, "std": self.std}
+        """SHA-256 over all that training sees of the task: training split, classes, normalisation.
+
+        Neither the name nor what is only evaluated on enters: another test set trains nothing again.
+        """
+        train = self.fingerprints["train"]
+        seen = {"train": train, "classes": self.classes, "mean": self.mean, "std": self.std}
         return hashlib.sha256(json.dumps(seen, sort_keys=True).encode()).hexdigest()
 
     def to(self, device: torch.device | str) -> Self:
