@@ -10,7 +10,7 @@ sys.path.insert(1, str(Path(__file__).parents[1]))
 # Networks this small only wait for a second thread; set before anything imports torch.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import pytest  # noqa: E402  # after the path and the environment are set
+import pytest  # after the path and the environment are set
 
 
 @pytest.fixture(scope="session")

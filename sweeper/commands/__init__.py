@@ -1,0 +1,1 @@
+"""The commands, a module per group: what is asked for, in which words, with which answer."""

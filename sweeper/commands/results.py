@@ -1,0 +1,91 @@
+"""What a run says: report, recommend, export."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sweeper.commands.request import STORAGE, RunArgument, StorageOption, find_run, one_line, refuse, writing
+
+
+def report(
+    run: RunArgument,
+    out: Annotated[
+        Path | None,
+        typer.Option("-o", metavar="FILE", help="The HTML file; default: report.html of the run."),
+    ] = None,
+    storage: StorageOption = STORAGE,
+) -> None:
+    """Write the report of a run, finished or not: one HTML file that needs no network.
+
+    Example: sweeper report digits-cpu-1f2e3d4c -o digits.html
+    """
+    print(write_report_of(find_run(run, storage), out))
+
+
+def recommend(
+    run: RunArgument,
+    batch_size: Annotated[int, typer.Option("--batch-size", min=1, metavar="B", help="To train with.")],
+    momentum: Annotated[
+        float | None, typer.Option("--momentum", metavar="M", help="To train with; default: the sweep's.")
+    ] = None,
+    storage: StorageOption = STORAGE,
+) -> None:
+    """Print the learning rate at S* for a batch size, with its interval and the gain to expect.
+
+    Example: sweeper recommend digits-cpu-1f2e3d4c --batch-size 256
+    """
+    path = find_run(run, storage)
+    from analysis.verdict import recommend_info
+    from sweeper import console
+
+    with one_line():
+        found = recommend_info(path, batch_size, momentum)
+    console.show_recommendation(found)
+
+
+def export(
+    run: RunArgument,
+    format_: Annotated[str, typer.Option("--format", metavar="csv|parquet|json", help="Of the table.")],
+    out: Annotated[
+        Path | None, typer.Option("-o", metavar="FILE", help="Where to write it; default: standard output.")
+    ] = None,
+    storage: StorageOption = STORAGE,
+) -> None:
+    """Write the merge records of a run as one table, a row per merge and evaluation.
+
+    Example: sweeper export digits-cpu-1f2e3d4c --format parquet -o digits.parquet
+    """
+    from sweeper.export import FORMATS
+
+    if format_ not in FORMATS:
+        refuse(f'--format "{format_}": choose from {", ".join(FORMATS)}')
+    if format_ == "parquet" and out is None and sys.stdout.isatty():
+        refuse("--format parquet is not for a terminal: name a file with -o")
+    path = find_run(run, storage)
+    from analysis.reading import read_records
+
+    content = FORMATS[format_](read_records(path))
+    if out is None:
+        sys.stdout.buffer.write(content)
+        return
+    with writing(out):
+        out.write_bytes(content)
+
+
+def write_report_of(path: str, out: Path | None = None) -> Path:
+    """Write the report of a run and return its path: `out`, or the run's folder, or here if that is far away.
+
+    Raises:
+        WrongRequest: if it can't be written there.
+    """
+    from analysis.report import write_report
+    from sweeper.store import Storage
+
+    if out is None:
+        place = Storage(path)
+        run = Path(place.root)
+        out = run / "report.html" if place.local else Path(f"{run.name}.html")
+    with writing(out):
+        return write_report(path, out)

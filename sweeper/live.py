@@ -1,0 +1,137 @@
+"""How a sweep shows its progress: live on a terminal, in a few lines elsewhere."""
+
+import math
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from sweeper.console import duration, interval, output, say
+from sweeper.watch import Watch
+
+if TYPE_CHECKING:
+    from sweeper.tuning import Progress
+
+FRAMES_PER_SECOND = 2
+LINES = 10
+"""How many lines a sweep takes where there is no terminal, at most."""
+DRAINING = "draining: trials end at their next branch point"
+
+
+class Display:
+    """Shows a sweep, as its listener. `has_begun` once there is something to show."""
+
+    def __init__(self) -> None:
+        self._progress: Progress | None = None
+        self._watch: Watch | None = None
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether trials have begun."""
+        return self._progress is not None
+
+    def __call__(self, progress: "Progress") -> None:
+        """Take up the latest progress; called often, so this only remembers it."""
+        self._progress = progress
+        if self._watch is None:
+            self._watch = Watch(progress.path)
+            self._watch.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._watch is not None:
+            self._watch.stop()
+
+    @property
+    def _peak(self) -> str:
+        point = self._watch.point if self._watch is not None else None
+        return "" if point is None else f"S* {interval(point.noise_scale, point.low, point.high)}"
+
+
+class LiveDisplay(Display):
+    """A bar and what is known so far, redrawn in place."""
+
+    def __init__(self, console: Console, waiting: str) -> None:
+        super().__init__()
+        self._waiting = waiting
+        self._ended = False
+        self._live = Live(self, console=console, refresh_per_second=FRAMES_PER_SECOND)
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        super().__exit__(kind, error, trace)
+        self._ended = True
+        self._live.stop()
+
+    def __rich__(self) -> RenderableType:
+        """Return the present frame."""
+        progress = self._progress
+        if progress is None:
+            return Text("" if self._ended else self._waiting)
+        bar = Table.grid(expand=True)
+        bar.add_row(ProgressBar(total=progress.total, completed=finished(progress)))
+        if self._ended:
+            return Group(bar, Text(f"{counts(progress)} in {duration(progress.seconds)}"))
+        lines = [Text(text) for text in (counts(progress), self._peak, left(progress)) if text]
+        if progress.draining:
+            lines.append(Text(f"{DRAINING}; Ctrl-C again gives up at once", "yellow"))
+        return Group(bar, *lines)
+
+
+class LineDisplay(Display):
+    """A line at every tenth of the way, for files and pipes."""
+
+    def __init__(self, waiting: str) -> None:
+        super().__init__()
+        say(waiting)
+        self._told = 0
+        self._draining = False
+
+    def __call__(self, progress: "Progress") -> None:
+        """Print a line if another tenth of the trials is done."""
+        super().__call__(progress)
+        tenth = math.floor(LINES * finished(progress) / progress.total)
+        if tenth > self._told:
+            self._told = tenth
+            say("; ".join(text for text in (counts(progress), self._peak, left(progress)) if text))
+        if progress.draining and not self._draining:
+            self._draining = True
+            say(DRAINING)
+
+
+def display(waiting: str) -> Display:
+    """Return how a sweep is shown on standard output; `waiting` is what it says until trials begin."""
+    console = output()
+    return LiveDisplay(console, waiting) if console.is_terminal else LineDisplay(waiting)
+
+
+def finished(progress: "Progress") -> int:
+    """Return how many trials have ended, now or in earlier runs of the sweep."""
+    return progress.replayed + progress.done + progress.failed
+
+
+def counts(progress: "Progress") -> str:
+    """Return what has become of the trials."""
+    return (
+        f"{finished(progress)} of {progress.total} trials, {progress.running} running, {progress.diverged} diverged, "
+        f"{progress.at_chance} at chance, {progress.failed} failed; {progress.epochs:,.0f} epochs"
+    )
+
+
+def left(progress: "Progress") -> str:
+    """Return the expected time to the end, "" before the first trial is done."""
+    seconds = progress.seconds_left
+    return "" if seconds is None or not seconds else f"about {duration(seconds)} left"

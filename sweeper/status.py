@@ -1,0 +1,98 @@
+"""How far a run is, from its ledger alone: whoever runs it need not be asked."""
+
+import json
+import time
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+from analysis.reading import read_run_info, read_trials
+from analysis.verdict import verdict
+from search_spaces.recipe import parse_recipe
+from sweeper.planning import planned_trials
+from sweeper.store import Ledger
+
+
+@dataclass(frozen=True)
+class Peak:
+    """S* and the gain there, each with its 95% interval."""
+
+    noise_scale: float
+    low: float
+    high: float
+    gain: float
+    gain_low: float
+    gain_high: float
+    hump_probability: float
+    interior: bool
+
+
+@dataclass(frozen=True)
+class StatusInfo:
+    """One look at a run; counts are trials."""
+
+    run: str
+    path: str
+    recipe: str
+    scale: str
+    state: Literal["done", "stopped", "unfinished"]
+    """`stopped`: a stop was asked for. A ledger can't tell whether a driver is alive: see `idle_seconds`."""
+    total: int
+    ok: int
+    diverged: int
+    at_chance: int
+    failed: int
+    running: int
+    """Begun without an outcome: running, or interrupted."""
+    epochs: float
+    """Trained, as far as outcomes tell."""
+    idle_seconds: float
+    """Since a trial began or ended."""
+    peak: Peak | None
+    reason: str
+    """Why there is no peak; empty if there is one."""
+
+    @property
+    def done(self) -> int:
+        """How many trials are finished."""
+        return self.ok + self.diverged + self.at_chance
+
+    def to_json(self) -> str:
+        """Return one JSON object with all fields, `done` among them."""
+        return json.dumps({**asdict(self), "done": self.done}, indent=2)
+
+
+def status_info(path: str) -> StatusInfo:
+    """Return how far the run at `path` is.
+
+    Raises:
+        ValueError: if `path` holds no run.
+    """
+    info, trials = read_run_info(path), read_trials(path)
+    recipe = parse_recipe(info.recipe)
+    storage, _, name = path.rpartition("/runs/")
+    counts = {status: int((trials["status"] == status).sum()) for status in trials["status"].unique()}
+    done = sum(counts.get(status, 0) for status in ("ok", "diverged", "at_chance"))
+    # A run may have been given more --trials later than its head says.
+    total = max(planned_trials(recipe), len(trials))
+    stopped = Ledger(storage, name).stop_requested()
+    found = verdict(path)
+    point = found.point
+    return StatusInfo(
+        run=name,
+        path=path,
+        recipe=recipe.name,
+        scale=recipe.scale,
+        state="done" if done >= total else "stopped" if stopped else "unfinished",
+        total=total,
+        ok=counts.get("ok", 0),
+        diverged=counts.get("diverged", 0),
+        at_chance=counts.get("at_chance", 0),
+        failed=counts.get("failed", 0),
+        running=counts.get("running", 0),
+        epochs=float(trials["epochs_trained"].sum()),
+        idle_seconds=time.time() - float(trials["time"].max() if len(trials) else info.time),
+        peak=None
+        if point is None
+        else Peak(**{field: getattr(point, field) for field in Peak.__dataclass_fields__}),
+        reason=found.reason,
+    )
