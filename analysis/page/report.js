@@ -47,20 +47,17 @@
 
   /* Hovering over a trial in one panel shows it in the others: their traces list the same trials in the same order. */
   function link(plot) {
-    let busy = false;
     plot.on("plotly_hover", (event) => {
       const point = event.points[0];
-      if (busy || !point.data.customdata) return;
+      if (!point.data.customdata) return;
       const siblings = plot.data
         .map((trace, curveNumber) => ({ trace, curveNumber }))
         .filter(({ trace }) => trace.customdata && trace.legendgroup === point.data.legendgroup);
-      busy = true;
       Plotly.Fx.hover(
         plot,
         siblings.map(({ curveNumber }) => ({ curveNumber, pointNumber: point.pointNumber })),
         siblings.map(({ trace }) => (trace.xaxis ?? "x") + (trace.yaxis ?? "y")),
       );
-      busy = false;
     });
   }
 

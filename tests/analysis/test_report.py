@@ -1,0 +1,301 @@
+"""The verdict, and the page around it: whole, offline, escaped, and never at a loss for what a run holds."""
+
+import base64
+import gzip
+import io
+import json
+import math
+import re
+import subprocess
+import sys
+from dataclasses import asdict
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import PEAK, Sweep, suggestion, write_head, write_part, write_run
+
+import analysis
+from analysis.page import duration, table_html
+from analysis.reading import read_records
+from analysis.report import write_report
+from analysis.table import Selection, gain_curve
+from analysis.verdict import find_peak, judge, objective_selection, recommend_info, verdict
+from search_spaces import load_recipe
+from search_spaces.noise import noise_scale
+
+
+class Page(HTMLParser):
+    """Ids, headings, landmarks and links of a page."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.ids, self.links, self.text = [], [], [], text
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        found = dict(attributes)
+        self.tags.append(tag)
+        self.ids += [found["id"]] if "id" in found else []
+        self.links += [found[name] for name in ("src", "href") if name in found]
+
+    def script(self, name):
+        return re.search(rf'<script type="[^"]*" id="{name}">(.*?)</script>', self.text, re.DOTALL)[1]
+
+    @property
+    def payload(self):
+        return json.loads(self.script("payload"))
+
+    @property
+    def visible(self):
+        """Text of the body without scripts."""
+        return re.sub(r"<(script|style).*?</\1>", "", self.text, flags=re.DOTALL)
+
+
+def page_of(run, tmp_path):
+    return Page(write_report(run, tmp_path / "report.html").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def demo_page(demo_run, tmp_path_factory):
+    return page_of(demo_run, tmp_path_factory.mktemp("report"))
+
+
+def test_the_verdict_finds_the_planted_peak_on_the_objective(demo_run):
+    found = verdict(demo_run)
+    assert found.selection == Selection("loss", "validation", "linear", 0.5, "recalibrated")
+    assert found.point.low <= PEAK <= found.point.high
+    assert found.point.hump
+    assert found.reason == ""
+    curve = gain_curve(read_records(demo_run), **asdict(found.selection))
+    assert found.point.noise_scale == find_peak(curve).noise_scale
+
+
+def test_recommended_rates_have_the_noise_scale_of_the_peak(demo_run):
+    found = verdict(demo_run)
+    assert [each.batch_size for each in found.recommendations] == [16, 64, 128]
+    for each in found.recommendations:
+        assert noise_scale(each.lr, each.batch_size, each.momentum) == pytest.approx(found.point.noise_scale)
+        assert noise_scale(each.low, each.batch_size, 0.9) == pytest.approx(found.point.low)
+        assert noise_scale(each.high, each.batch_size, 0.9) == pytest.approx(found.point.high)
+        assert each.gain_low <= each.gain <= each.gain_high
+
+
+def test_the_test_split_is_reported_at_the_point_selected_on_validation(demo_run):
+    found = verdict(demo_run)
+    assert list(found.reported) == ["test"]
+    mean, low, high = found.reported["test"]
+    test = find_peak(gain_curve(read_records(demo_run), split="test")).curve
+    at = np.abs(np.log(test.noise_scale / found.point.noise_scale)).argmin()
+    assert (mean, low, high) == pytest.approx((test.mean[at], test.low[at], test.high[at]), rel=0.05)
+
+
+def test_recommend_takes_any_batch_size_and_momentum_and_says_what_was_not_swept(demo_run):
+    point = verdict(demo_run).point
+    within, between = recommend_info(demo_run, 64), recommend_info(demo_run, 32)
+    beyond = recommend_info(demo_run, 1024, momentum=0.5)
+    assert within.note == ""
+    assert "32 was not swept" in between.note
+    assert "1024 is outside of the swept 16 to 128" in beyond.note
+    assert beyond.lr == pytest.approx(point.noise_scale * 1024 * 0.5)
+
+
+def test_recommend_refuses_what_has_no_answer(demo_run, make_run):
+    with pytest.raises(ValueError, match=r"momentum 1\.0 is outside"):
+        recommend_info(demo_run, 64, momentum=1.0)
+    few = make_run(noise_scales=(0.01,))
+    with pytest.raises(ValueError, match="at least 5 trials, got 3"):
+        recommend_info(few, 64)
+
+
+def test_adamw_is_recommended_on_its_own_axis(make_run):
+    table = read_records(make_run()).assign(optimizer="adamw")
+    found = judge(table, Selection())
+    assert found.recommendations[1].lr == pytest.approx(found.point.noise_scale * math.sqrt(64))
+    assert any("lr / √B" in text for text in found.warnings)
+
+
+def test_a_peak_at_the_edge_is_warned_of(make_run):
+    rising = make_run(noise_scales=tuple(np.geomspace(3e-4, 0.01, 9)))
+    found = verdict(rising)
+    assert not found.point.interior
+    assert any("beyond the upper end" in text for text in found.warnings)
+    assert any("No hump is claimed" in text for text in found.warnings)
+
+
+def test_one_batch_size_cannot_test_the_collapse(make_run):
+    assert any("One batch size" in text for text in verdict(make_run(batch_sizes=(64,))).warnings)
+
+
+def test_the_objective_of_the_recipe_is_what_is_shown():
+    recipe = load_recipe("digits").model_dump(mode="json")
+    recipe["search"] |= {"metric": "accuracy", "split": "test"}
+    recipe["merges"] = [{"kind": "ties", "alphas": [0.3, 0.7, 1.0]}]
+    recipe["measures"]["batchnorm"] = ["averaged"]
+    assert objective_selection(recipe) == Selection("accuracy", "test", "ties", 0.7, "averaged")
+    recipe["merges"] = [{"kind": "linear", "alphas": [0.0, 0.5, 1.0]}]
+    assert objective_selection(recipe).alpha == 0.5
+
+
+def test_the_page_shows_the_verdict_without_its_script(demo_page, demo_run):
+    found = verdict(demo_run)
+    for number in (found.point.noise_scale, *(each.lr for each in found.recommendations)):
+        assert f"{number:.3g}" in demo_page.visible
+
+
+def test_the_page_loads_nothing_and_carries_plotly_once(demo_page):
+    assert demo_page.links == ["data:,"]
+    assert "connect-src" not in demo_page.text.split("</head>")[0]
+    assert "default-src 'none'" in demo_page.text.split("</head>")[0]
+    assert demo_page.text.count("plotly.js v") == 1
+
+
+def test_the_page_has_landmarks_headings_and_labels(demo_page):
+    assert demo_page.tags.count("h1") == demo_page.tags.count("main") == 1
+    assert {"header", "footer", "form", "table", "noscript"} <= set(demo_page.tags)
+    assert len(demo_page.ids) == len(set(demo_page.ids))
+    for view in demo_page.payload["experiments"][0]["views"].values():
+        figures = [figure for name in ("noise", "health", "boxes", "single") for figure in view[name]]
+        assert len(figures) == 5
+        assert all(figure["alt"] and figure["caption"] for figure in figures)
+
+
+def test_every_choice_of_the_switches_has_a_view(demo_page):
+    assert demo_page.payload["switches"] == [
+        ["metric", "loss"], ["split", "validation"], ["batchnorm", "recalibrated"],
+    ]  # fmt: skip
+    [experiment] = demo_page.payload["experiments"]
+    assert set(experiment["views"]) == {
+        f"{metric}|{split}|{batchnorm}"
+        for metric in ("loss", "accuracy")
+        for split in ("validation", "test")
+        for batchnorm in ("recalibrated", "averaged")
+    }
+    assert len({json.dumps(view["noise"]) for view in experiment["views"].values()}) == 8
+
+
+def test_the_download_is_the_whole_table(demo_page, demo_run):
+    csv = gzip.decompress(base64.b64decode(demo_page.script("records"))).decode()
+    pd.testing.assert_frame_equal(
+        pd.read_csv(io.StringIO(csv), usecols=["gain", "lr"]), read_records(demo_run)[["lr", "gain"]]
+    )
+
+
+def test_provenance_is_complete(demo_page):
+    for text in (
+        "sweeper run digits --scale cpu",
+        "torch 2.14.1",
+        "cores 2",
+        "2001-09-09",
+        "pixel_noise: 0.3",
+        "recipe 0",
+    ):
+        assert text in demo_page.visible
+
+
+def test_the_same_run_gives_the_same_bytes(make_run, tmp_path):
+    run = make_run(noise_scales=(0.001, 0.005, 0.02, 0.05, 0.08), batch_sizes=(64,))
+    first = write_report(run, tmp_path / "a.html").read_bytes()
+    assert write_report(run, tmp_path / "b.html").read_bytes() == first
+
+
+EVIL = "<script>alert('&\"')</script>"
+
+
+def test_texts_of_the_run_are_escaped(tmp_path):
+    run = write_run(
+        tmp_path / "run",
+        Sweep(noise_scales=(0.01,), batch_sizes=(64,), models=("mlp", EVIL)),
+        title=EVIL,
+        sources={"train/lr": EVIL},
+    )
+    page = page_of(run, tmp_path)
+    assert EVIL not in page.text
+    assert "&lt;script&gt;alert" in page.visible
+    assert page.tags.count("script") == 4
+
+
+def test_a_run_of_several_models_has_one_experiment_each(make_run, tmp_path):
+    page = page_of(make_run(models=("mlp", "cnn"), noise_scales=(0.005, 0.02), batch_sizes=(64,)), tmp_path)
+    assert len(page.payload["experiments"]) == 2
+    assert '<option value="1">model mlp</option>' in page.visible
+    found = verdict(tmp_path / "run")
+    assert found.point is None
+    assert "mixes model cnn, mlp" in found.reason
+
+
+def test_weight_decays_are_experiments_apart_but_share_their_boxes(make_run, tmp_path):
+    page = page_of(
+        make_run(weight_decays=(0.0, 5e-4), noise_scales=(0.005, 0.02), batch_sizes=(64,)), tmp_path
+    )
+    views = [
+        experiment["views"]["loss|validation|recalibrated"] for experiment in page.payload["experiments"]
+    ]
+    assert len(views) == 2
+    assert any("weight decay" in figure["caption"] for figure in views[0]["boxes"])
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"noise_scales": (0.01,)}, "needs at least 5 trials, got 3"),
+        ({"diverges_above": 0.0}, "all diverged or are at chance"),
+        ({"batch_sizes": (64,)}, "One batch size was swept"),
+    ],
+    ids=["too few", "all diverged", "one batch size"],
+)
+def test_a_poor_run_is_reported_plainly(make_run, tmp_path, fields, said):
+    assert said in page_of(make_run(**fields), tmp_path).visible
+
+
+def test_a_run_that_has_just_begun_is_reported(tmp_path):
+    write_head(tmp_path / "run")
+    page = page_of(tmp_path / "run", tmp_path)
+    assert "there are no records yet" in page.visible
+    assert "No trial has been suggested yet" in page.visible
+    write_part(tmp_path / "run", "00000", 0, "suggested", suggestion("00000", 0))
+    page = page_of(tmp_path / "run", tmp_path)
+    assert "The run is not finished: 1 of 1 suggested trials have not ended" in page.visible
+
+
+def test_a_run_without_training_loss_leaves_the_check_out(make_run, tmp_path):
+    run = make_run(noise_scales=(0.01,))
+    for part in run.glob("parts/*/*/stage-*.json"):
+        stage = json.loads(part.read_text())
+        stage["records"] = [record for record in stage["records"] if record["split"] != "train"]
+        part.write_text(json.dumps(stage))
+    assert page_of(run, tmp_path).payload["experiments"][0]["training"] == []
+
+
+def test_the_module_writes_the_report_or_says_why_not(make_run, tmp_path):
+    def call(*arguments):
+        command = [sys.executable, "-m", "analysis", *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+
+    done = call(make_run(noise_scales=(0.01,)), "-o", tmp_path / "out.html")
+    assert (done.returncode, done.stdout.strip()) == (0, str(tmp_path / "out.html")), done.stderr
+    assert (tmp_path / "out.html").stat().st_size > 4_000_000
+    refused = call(tmp_path)
+    assert refused.returncode == 2
+    assert refused.stderr.count("\n") == 1
+    assert "no run.json" in refused.stderr
+
+
+def test_the_names_of_the_public_surface_are_there():
+    for name in analysis.__all__:
+        assert callable(getattr(analysis, name))
+    with pytest.raises(AttributeError, match="no attribute 'colapse'"):
+        analysis.colapse  # noqa: B018
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(42, "42 s"), (400, "6.7 min"), (7200, "2.0 h")])
+def test_durations_are_readable(seconds, text):
+    assert duration(seconds) == text
+
+
+def test_tables_show_missing_numbers_and_sort_by_value():
+    html = table_html(pd.DataFrame({"gain": [0.01234, np.nan], "host": ["<a>", "b"]}), "Trials")
+    assert '<td data-value="0.01234">0.0123</td>' in html
+    assert '<td data-value="-1e999">–</td>' in html
+    assert "&lt;a&gt;" in html
