@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 DEVELOP := $(VENV)/.develop
 
-.PHONY: demo test test-slow check bench image clean
+.PHONY: demo test test-slow check bench clean
 
 demo: $(INSTALLED)  ## Find the critical noise scale on real data, and write the report
 	$(BIN)/sweeper run digits --scale cpu

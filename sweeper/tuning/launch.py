@@ -15,7 +15,7 @@ from analysis.reading import read_run_info
 from analysis.records import Outcome, RunInfo
 from analysis.verdict import verdict
 from search_spaces.recipe import Recipe, parse_recipe
-from sweeper.store import StorageError
+from sweeper.store import Storage, StorageError
 from sweeper.tuning.cluster import connected, slots
 from sweeper.tuning.drain import Drain, drain_on_signal
 from sweeper.tuning.job import Job, Suggested
@@ -71,7 +71,8 @@ def run(
     """
     if trials is not None:
         recipe = parse_recipe(recipe.model_dump(mode="json"), {"search/trials": trials})
-    job = Job(recipe, storage, name or default_name(recipe))
+    # Workers run in directories of their own: a relative path would be another place in each.
+    job = Job(recipe, Storage(storage).url, name or default_name(recipe))
     check_recipe(recipe)
     _open(job)
     history = History(job)
@@ -136,9 +137,9 @@ def _sweep(job: Job, history: History, listener: Listener | None) -> Run:
     for config, error in counter.failures:
         _record_failure(job, Suggested.from_config(config), error)
     ledger.compact()
-    done = len(history.finished) + counter.progress().done
-    status: RunStatus = "done" if done >= history.total else "failed" if counter.failures else "stopped"
-    return Run(ledger.path, status, done, len(counter.failures))
+    after = History(job)
+    status: RunStatus = "failed" if counter.failures else "stopped" if after.remaining else "done"
+    return Run(ledger.path, status, len(after.finished), len(counter.failures))
 
 
 def _tuner(

@@ -155,10 +155,14 @@ def test_a_trial_that_keeps_failing_costs_only_itself_and_is_retried_by_resume(t
     assert set(read_trials(run.path).status) == {"ok"}
 
 
-def test_retention_of_records_leaves_no_checkpoint(tmp_path):
-    run = sweeper.tuning.run(small_recipe(retention="records"), str(tmp_path))
-    assert run.status == "done"
-    assert list(Store(str(tmp_path)).keys()) == []
+def test_records_alone_are_kept_in_a_relative_storage(tmp_path, monkeypatch):
+    # Workers run in other directories: what they write must still arrive here.
+    monkeypatch.chdir(tmp_path)
+    run = sweeper.tuning.run(small_recipe(retention="records"), "sweeps")
+    assert (run.status, run.trials) == ("done", 4)
+    assert run.path.startswith(str(tmp_path))
+    assert read_records(run.path).trial.nunique() == 4
+    assert list(Store("sweeps").keys()) == []
 
 
 @pytest.mark.parametrize(
