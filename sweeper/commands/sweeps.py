@@ -48,11 +48,9 @@ def run(
     """
     chosen = build_recipe(recipe, scale, set_, trials, seed)
     path = run_path(chosen, storage, name)
-    # Workers have a current directory of their own, so they get the storage as an absolute path.
-    root, _, own_name = path.rpartition("/runs/")
     from sweeper import tuning
 
-    return _sweep(path, lambda shown: tuning.run(chosen, root, own_name, address=address, listener=shown))
+    return _sweep(path, lambda shown: tuning.run(chosen, storage, name, address=address, listener=shown))
 
 
 def resume(
