@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import t as student
+from scipy.special import stdtr
 
 from analysis.smc import Array
 
@@ -58,7 +58,7 @@ def two_lines(x: Array, y: Array, fitted: Array, error: float) -> TwoLines:
     share = strength[1] / strength.sum() if strength.any() else 0.5
     at = allowed(float(np.quantile(top, share)))
     slopes, t = _lines(x, y, at)
-    p = 2 * student.sf(np.abs(t), len(x) - 4)
+    p = 2 * stdtr(len(x) - 4, -np.abs(t))
     return TwoLines(10**at, *(float(value) for value in (*slopes, *p)))
 
 

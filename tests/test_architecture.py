@@ -27,12 +27,12 @@ def test_the_lower_packages_load_no_framework(package):
     assert not {"torch", "torchvision", "ray", "optuna", "sweeper"} & set(done.stdout.split())
 
 
-@pytest.mark.parametrize("package", ["search_spaces", "analysis"])
-def test_the_lower_packages_load_quickly(package):
-    """Less than a second of the processor's time: on a busy machine the clock says nothing."""
+@pytest.mark.parametrize(("package", "limit"), [("search_spaces", 1.0), ("analysis", 2.0)])
+def test_the_lower_packages_load_quickly(package, limit):
+    """Seconds of the processor's time: on a busy machine the clock says nothing."""
     code = f"import time; import {package}; print(time.process_time())"
     seconds = min(float(run("-c", code).stdout) for _ in range(3))
-    assert seconds < 1.0
+    assert seconds < limit
 
 
 def test_imports_go_one_way():

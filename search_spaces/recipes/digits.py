@@ -24,7 +24,7 @@ def digits(scale: Scale) -> Recipe:
     """
     sizes: dict[Scale, dict[str, Any]] = {
         "smoke": {"epochs": 4, "every": 2, "decay": 1, "count": 2, "points": 3, "batches": [16, 64]},
-        "cpu": {"epochs": 45, "every": 15, "decay": 8, "count": 3, "points": 13, "batches": [16, 64, 128]},
+        "cpu": {"epochs": 45, "every": 15, "decay": 8, "count": 4, "points": 13, "batches": [16, 64, 128]},
         "paper": {
             "epochs": 450,
             "every": 15,

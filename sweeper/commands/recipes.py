@@ -19,7 +19,7 @@ def list_recipes() -> None:
 
     Example: sweeper list
     """
-    from sweeper import console
+    from sweeper.commands import console
     from sweeper.planning import recipe_infos
 
     console.show_recipes(recipe_infos())
@@ -37,7 +37,7 @@ def plan(
 
     Example: sweeper plan fig1 --scale paper --set train/momentum=0.5
     """
-    from sweeper import console
+    from sweeper.commands import console
     from sweeper.planning import cost_info, disk_info, free_bytes, plan_info
 
     chosen = build_recipe(recipe, scale, set_, trials, seed)

@@ -38,7 +38,7 @@ def recommend(
     """
     path = find_run(run, storage)
     from analysis.verdict import recommend_info
-    from sweeper import console
+    from sweeper.commands import console
 
     with one_line():
         found = recommend_info(path, batch_size, momentum)
@@ -57,7 +57,7 @@ def export(
 
     Example: sweeper export digits-cpu-1f2e3d4c --format parquet -o digits.parquet
     """
-    from sweeper.export import FORMATS
+    from sweeper.commands.export import FORMATS
 
     if format_ not in FORMATS:
         refuse(f'--format "{format_}": choose from {", ".join(FORMATS)}')

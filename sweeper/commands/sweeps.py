@@ -79,8 +79,8 @@ def status(
     Example: sweeper status digits-cpu-1f2e3d4c --json
     """
     path = find_run(run, storage)
-    from sweeper import console
-    from sweeper.status import status_info
+    from sweeper.commands import console
+    from sweeper.commands.status import status_info
 
     info = status_info(path)
     if json:
@@ -110,8 +110,8 @@ def _sweep(path: str, start: "Callable[[Listener], Run]") -> int:
         StorageError: if the storage can't be used from the start.
     """
     from analysis.verdict import verdict
-    from sweeper import console
-    from sweeper.live import display
+    from sweeper.commands import console
+    from sweeper.commands.live import display
     from sweeper.store import StorageError
 
     reason = ""

@@ -12,8 +12,8 @@ def doctor(storage: StorageOption = STORAGE, address: AddressOption = None) -> i
 
     Example: sweeper doctor --storage /mnt/shared/sweeps --address auto
     """
-    from sweeper import console
-    from sweeper.doctor import checks
+    from sweeper.commands import console
+    from sweeper.commands.doctor import checks
 
     failed = False
     for check in checks(storage, address):
@@ -32,7 +32,7 @@ def gc(
 
     Example: sweeper gc --storage sweeps --dry-run
     """
-    from sweeper import console
+    from sweeper.commands import console
     from sweeper.store import Storage, collect_garbage
 
     place = Storage(storage)

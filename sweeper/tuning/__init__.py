@@ -1,10 +1,15 @@
 """Tuning: which trials run, where, and what happens when they die."""
 
-from sweeper.tuning.cluster import ClusterError
-from sweeper.tuning.launch import Run, default_name, resume, run
-from sweeper.tuning.preflight import check_nodes, check_recipe, unsupported
-from sweeper.tuning.progress import Listener, Progress
-from sweeper.tuning.searcher import grid_order
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sweeper.tuning.cluster import ClusterError
+    from sweeper.tuning.job import default_name, grid_order
+    from sweeper.tuning.launch import Run, resume, run
+    from sweeper.tuning.preflight import check_nodes, check_recipe
+    from sweeper.tuning.progress import Listener, Progress
+    from sweeper.tuning.support import unsupported
 
 __all__ = [
     "ClusterError",
@@ -19,3 +24,19 @@ __all__ = [
     "run",
     "unsupported",
 ]
+
+_HOMES = {
+    **dict.fromkeys(("Run", "resume", "run"), "launch"),
+    **dict.fromkeys(("check_nodes", "check_recipe"), "preflight"),
+    **dict.fromkeys(("Listener", "Progress"), "progress"),
+    **dict.fromkeys(("default_name", "grid_order"), "job"),
+    "ClusterError": "cluster",
+    "unsupported": "support",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Ray takes seconds to import; plans and lists do without it.
+    if name in _HOMES:
+        return getattr(import_module(f"sweeper.tuning.{_HOMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import socket
 from collections.abc import Iterator
 
 import ray
@@ -18,6 +19,9 @@ QUIET = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
 """The ledger is the truth: Tune's own logs and snapshots only cost time."""
+
+
+CONNECT_SECONDS = 5.0
 
 
 class ClusterError(Exception):
@@ -37,6 +41,8 @@ def connected(address: str | None) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
+    if address is not None:
+        _check_reachable(address)
     try:
         ray.init(
             address=address or "local",
@@ -51,6 +57,22 @@ def connected(address: str | None) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _check_reachable(address: str) -> None:
+    """Check that something listens at host:port; Ray itself would wait for minutes.
+
+    Raises:
+        ClusterError: if nothing does.
+    """
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not port.isdigit():
+        return  # "auto" and the like
+    try:
+        socket.create_connection((host, int(port)), CONNECT_SECONDS).close()
+    except OSError as error:
+        reason = error.strerror or error
+        raise ClusterError(f"--address {address}: no Ray cluster answers there: {reason}") from error
 
 
 def slots(placement: Placement) -> int:

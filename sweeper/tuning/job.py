@@ -6,6 +6,7 @@ from typing import Any
 from search_spaces.config import TrialConfig
 from search_spaces.recipe import Recipe
 from search_spaces.space import Point
+from sweeper.data import generator
 from sweeper.store import Ledger, Store, content_key
 
 GIB = 2**30
@@ -49,3 +50,15 @@ class Suggested:
     def from_config(cls, config: dict[str, Any]) -> "Suggested":
         """Return the suggestion that `to_config` made."""
         return cls(config["number"], config["point"])
+
+
+def default_name(recipe: Recipe) -> str:
+    """Return the name of a run that has been given none: what the recipe does is part of it."""
+    return "-".join(part for part in (recipe.name, recipe.scale, recipe.identity()) if part)
+
+
+def grid_order(recipe: Recipe) -> list[Point]:
+    """Return the points of a grid in the seeded order in which they run: any first part covers the whole."""
+    points = list(recipe.grid())
+    order = generator("grid", recipe.seed).permutation(len(points))
+    return [points[index] for index in order[: recipe.search.trials]]

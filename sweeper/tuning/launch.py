@@ -18,7 +18,7 @@ from search_spaces.recipe import Recipe, parse_recipe
 from sweeper.store import Storage, StorageError
 from sweeper.tuning.cluster import connected, slots
 from sweeper.tuning.drain import Drain, drain_on_signal
-from sweeper.tuning.job import Job, Suggested
+from sweeper.tuning.job import Job, Suggested, default_name
 from sweeper.tuning.preflight import check_nodes, check_recipe
 from sweeper.tuning.progress import Counter, Listener
 from sweeper.tuning.provenance import hardware, versions
@@ -74,12 +74,13 @@ def run(
     # Workers run in directories of their own: a relative path would be another place in each.
     job = Job(recipe, Storage(storage).url, name or default_name(recipe))
     check_recipe(recipe)
-    _open(job)
+    _check_name(job)
     history = History(job)
     if not history.remaining:
         return Run(job.ledger().path, "done", history.total, failed=0)
     with connected(address):
         check_nodes(job.store())
+        _open(job)
         return _sweep(job, history, listener)
 
 
@@ -97,26 +98,25 @@ def resume(
     return run(parse_recipe(read_run_info(path).recipe), storage, name, trials, address, listener)
 
 
-def default_name(recipe: Recipe) -> str:
-    """Return the name of a run that has been given none: what the recipe does is part of it."""
-    return "-".join(part for part in (recipe.name, recipe.scale, recipe.identity()) if part)
+def _check_name(job: Job) -> None:
+    ledger = job.ledger()
+    existing = ledger.info()
+    if existing is not None and parse_recipe(existing.recipe).identity() != job.recipe.identity():
+        raise StorageError(f"run {ledger.path} holds another recipe; choose another --name")
 
 
 def _open(job: Job) -> None:
     ledger = job.ledger()
-    info = RunInfo(
-        run=job.run,
-        recipe=job.recipe.model_dump(mode="json"),
-        versions=versions(),
-        hardware=hardware(),
-        command=" ".join(sys.argv),
-        time=time.time(),
+    ledger.create(
+        RunInfo(
+            run=job.run,
+            recipe=job.recipe.model_dump(mode="json"),
+            versions=versions(),
+            hardware=hardware(),
+            command=" ".join(sys.argv),
+            time=time.time(),
+        )
     )
-    if not ledger.create(info):
-        existing = ledger.info()
-        assert existing is not None
-        if parse_recipe(existing.recipe).identity() != job.recipe.identity():
-            raise StorageError(f"run {ledger.path} holds another recipe; choose another --name")
     ledger.clear_stop()
 
 

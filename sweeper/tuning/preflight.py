@@ -2,8 +2,6 @@
 
 import contextlib
 import uuid
-from collections.abc import Iterator
-from typing import Any
 
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -12,29 +10,13 @@ from search_spaces.base import arguments
 from search_spaces.config import TrialConfig
 from search_spaces.cost import branch_steps, steps_per_epoch
 from search_spaces.recipe import Recipe, RecipeError
-from sweeper.data import TASKS, Task
-from sweeper.imports import is_import_path
-from sweeper.merging import METHODS
-from sweeper.models import MODELS, build_model
+from sweeper.data import Task
+from sweeper.models import build_model
 from sweeper.store import StorageError, Store, probe
 from sweeper.trial import load_task
-from sweeper.tuning.searcher import SAMPLERS
+from sweeper.tuning.support import configurations, unsupported
 
 PROBE_SECONDS = 120.0
-
-
-def unsupported(recipe: Recipe) -> list[str]:
-    """Return what `recipe` asks for that this version can describe but not run yet, one phrase each."""
-    missing: dict[str, None] = {}
-    for config in configurations(recipe):
-        missing |= dict.fromkeys(_missing(config))
-    if recipe.search.sampler not in {"grid", *SAMPLERS}:
-        missing[f'sampler "{recipe.search.sampler}"'] = None
-    if recipe.search.stop is not None:
-        missing["search/stop"] = None
-    if recipe.resources.branch_workers or recipe.resources.data_parallel > 1:
-        missing["resources/branch_workers and data_parallel"] = None
-    return list(missing)
 
 
 def check_recipe(recipe: Recipe) -> None:
@@ -58,13 +40,6 @@ def check_recipe(recipe: Recipe) -> None:
             models.add((key, config.model.model_dump_json()))
         except ValueError as error:
             raise RecipeError(f'recipe "{recipe.name}", {error}') from error
-
-
-def configurations(recipe: Recipe) -> Iterator[TrialConfig]:
-    """Yield a trial's config for every corner of every space."""
-    for space in recipe.space:
-        for point in space.corners():
-            yield recipe.trial(point)
 
 
 def check_nodes(store: Store) -> None:
@@ -109,25 +84,6 @@ def _probe_from(url: str, path: str, token: str) -> str:
     except StorageError as error:
         return f"fails: {error}"
     return "" if found == token.encode() else "does not see what the driver wrote"
-
-
-def _missing(config: TrialConfig) -> Iterator[str]:
-    for task in (config.task, *config.tasks, *config.measures.eval_tasks):
-        if task.name not in TASKS and not is_import_path(task.name):
-            yield f'task "{task.name}"'
-    if config.model.name not in MODELS and not is_import_path(config.model.name):
-        yield f'model "{config.model.name}"'
-    yield from (f'merge "{merge.kind}"' for merge in config.merges if merge.kind not in METHODS)
-    yield from (f'measure "{measure}"' for measure in config.measures.also)
-    flags: dict[str, Any] = {
-        f'start "{config.start}"': config.start != "trunk",
-        "several tasks": bool(config.tasks),
-        "branch/overrides": bool(config.branch.overrides),
-        "merge-aware training": config.train.merge_aware is not None,
-        "merges/swa": any(merge.swa for merge in config.merges),
-        "merges/align": any(merge.align != "none" for merge in config.merges),
-    }
-    yield from (name for name, asked in flags.items() if asked)
 
 
 def _check_trial(config: TrialConfig, task: Task, build: bool) -> None:

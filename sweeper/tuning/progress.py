@@ -114,5 +114,7 @@ class Counter(tune.Callback):
 
 
 def _last_line(trial: Any) -> str:
-    lines = Path(trial.error_file).read_text(encoding="utf-8").strip().splitlines() if trial.error_file else []
+    lines = (
+        Path(trial.error_file).read_text(encoding="utf-8").strip().splitlines() if trial.error_file else []
+    )
     return lines[-1] if lines else "the worker died"

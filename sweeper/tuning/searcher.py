@@ -16,20 +16,14 @@ from ray.tune.search.basic_variant import BasicVariantGenerator
 from ray.tune.search.optuna import OptunaSearch
 
 from analysis.records import Outcome, Suggestion
-from search_spaces.recipe import Recipe
-from search_spaces.space import Point
-from sweeper.data import derive_seed, generator
+from sweeper.data import derive_seed
 from sweeper.measuring import floor_of
-from sweeper.tuning.job import Job, Suggested
+from sweeper.tuning.job import Job, Suggested, grid_order
+from sweeper.tuning.samplers import SAMPLERS
 from sweeper.tuning.space import distributions, to_params, to_point
 from sweeper.tuning.trainable import DRAINED, METRIC
 
 LOG = logging.getLogger(__name__)
-
-SAMPLERS: dict[str, Callable[[int], optuna.samplers.BaseSampler]] = {
-    "tpe": lambda seed: optuna.samplers.TPESampler(seed=seed),
-    "random": lambda seed: optuna.samplers.RandomSampler(seed=seed),
-}
 
 
 class History:
@@ -81,13 +75,6 @@ class History:
                 time=time.time(),
             )
         )
-
-
-def grid_order(recipe: Recipe) -> list[Point]:
-    """Return the points of a grid in the seeded order in which they run: any first part covers the whole."""
-    points = list(recipe.grid())
-    order = generator("grid", recipe.seed).permutation(len(points))
-    return [points[index] for index in order[: recipe.search.trials]]
 
 
 class GridSearch(BasicVariantGenerator):

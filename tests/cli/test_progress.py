@@ -9,8 +9,8 @@ import time
 import pytest
 from rich.console import Console
 
-from sweeper.console import duration, size
-from sweeper.live import LineDisplay, LiveDisplay
+from sweeper.commands.console import duration, size
+from sweeper.commands.live import LineDisplay, LiveDisplay
 from sweeper.tuning import Progress
 
 
@@ -21,7 +21,7 @@ def progress(done, path="nowhere/runs/none", draining=False):
 @pytest.fixture(autouse=True)
 def no_watch(monkeypatch):
     """Progress without a run has no S* to watch."""
-    monkeypatch.setattr("sweeper.watch.Watch.start", lambda watch: None)
+    monkeypatch.setattr("sweeper.commands.watch.Watch.start", lambda watch: None)
 
 
 def test_lines_are_few_and_end_with_the_end(capsys):

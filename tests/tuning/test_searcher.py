@@ -9,8 +9,8 @@ from ray.tune.search import Searcher
 
 from analysis.records import Outcome
 from sweeper.measuring import floor_of
-from sweeper.tuning.job import Job, Suggested
-from sweeper.tuning.searcher import History, NoiseSearch, grid_order
+from sweeper.tuning.job import Job, Suggested, grid_order
+from sweeper.tuning.searcher import History, NoiseSearch
 from tests.tuning.recipes import adaptive_recipe, small_recipe
 
 

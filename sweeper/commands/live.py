@@ -10,8 +10,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from sweeper.console import duration, interval, output, say
-from sweeper.watch import Watch
+from sweeper.commands.console import duration, interval, output, say
+from sweeper.commands.watch import Watch
 
 if TYPE_CHECKING:
     from sweeper.tuning import Progress

@@ -11,9 +11,9 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     from analysis.verdict import Recommendation, Verdict
-    from sweeper.doctor import Check
+    from sweeper.commands.doctor import Check
+    from sweeper.commands.status import StatusInfo
     from sweeper.planning import CostInfo, PlanInfo, RecipeInfo, TrialPlan
-    from sweeper.status import StatusInfo
     from sweeper.store import GcReport
 
 PIPE_WIDTH = 120

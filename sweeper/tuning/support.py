@@ -1,0 +1,52 @@
+"""What a recipe may ask for and this version can't run yet: every name is looked up where it would be found."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from search_spaces.config import TrialConfig
+from search_spaces.recipe import Recipe
+from sweeper.data import TASKS
+from sweeper.imports import is_import_path
+from sweeper.merging import METHODS
+from sweeper.models import MODELS
+from sweeper.tuning.samplers import SAMPLERS
+
+
+def unsupported(recipe: Recipe) -> list[str]:
+    """Return what `recipe` asks for that this version can describe but not run yet, one phrase each."""
+    missing: dict[str, None] = {}
+    for config in configurations(recipe):
+        missing |= dict.fromkeys(_missing(config))
+    if recipe.search.sampler not in {"grid", *SAMPLERS}:
+        missing[f'sampler "{recipe.search.sampler}"'] = None
+    if recipe.search.stop is not None:
+        missing["search/stop"] = None
+    if recipe.resources.branch_workers or recipe.resources.data_parallel > 1:
+        missing["resources/branch_workers and data_parallel"] = None
+    return list(missing)
+
+
+def configurations(recipe: Recipe) -> Iterator[TrialConfig]:
+    """Yield a trial's config for every corner of every space."""
+    for space in recipe.space:
+        for point in space.corners():
+            yield recipe.trial(point)
+
+
+def _missing(config: TrialConfig) -> Iterator[str]:
+    for task in (config.task, *config.tasks, *config.measures.eval_tasks):
+        if task.name not in TASKS and not is_import_path(task.name):
+            yield f'task "{task.name}"'
+    if config.model.name not in MODELS and not is_import_path(config.model.name):
+        yield f'model "{config.model.name}"'
+    yield from (f'merge "{merge.kind}"' for merge in config.merges if merge.kind not in METHODS)
+    yield from (f'measure "{measure}"' for measure in config.measures.also)
+    flags: dict[str, Any] = {
+        f'start "{config.start}"': config.start != "trunk",
+        "several tasks": bool(config.tasks),
+        "branch/overrides": bool(config.branch.overrides),
+        "merge-aware training": config.train.merge_aware is not None,
+        "merges/swa": any(merge.swa for merge in config.merges),
+        "merges/align": any(merge.align != "none" for merge in config.merges),
+    }
+    yield from (name for name, asked in flags.items() if asked)
