@@ -1,6 +1,7 @@
 """The training loop, the same for trunk and branch."""
 
 from collections.abc import Iterable
+from contextlib import nullcontext
 
 import torch
 import torch.nn.functional as F
@@ -45,15 +46,18 @@ def train(
     network.train()
     parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
     device = parameters[0].device
+    precision = torch.autocast(device.type, dtype=torch.bfloat16) if autocast else nullcontext()
     step = start
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
         for step, (inputs, targets) in enumerate(batches, start):
             _generator(device).manual_seed((seed + step) % 2**64)
             for group in optimizer.param_groups:
                 group["lr"] = schedule(step)
-            with torch.autocast(device.type, dtype=torch.bfloat16, enabled=autocast):
+            with precision:
                 loss = F.cross_entropy(network(inputs), targets)
-            optimizer.zero_grad()
+            # `optimizer.zero_grad` does the same, with a record for the profiler that costs ten times as much.
+            for parameter in parameters:
+                parameter.grad = None
             loss.backward()
             match_gradient_strides(parameters)
             optimizer.step()
