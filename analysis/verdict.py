@@ -17,6 +17,8 @@ from analysis.reading import RunPath, read_records, read_run_info
 from analysis.table import GainCurve, Selection, gain_curve
 from search_spaces.noise import adam_noise_scale, lr_for_noise_scale
 
+MOST_OBSERVATIONS = 300
+
 
 @dataclass(frozen=True)
 class Recommendation:
@@ -123,13 +125,23 @@ def _peak(table: pd.DataFrame, selection: Selection) -> tuple[GainCurve | None, 
 
 
 def find_peak(curve: GainCurve) -> CriticalPoint:
-    """Return the critical point of `curve`.
+    """Return the critical point of `curve`, whose trials are one observation each up to `MOST_OBSERVATIONS`.
+
+    Of more trials, neighbours on the noise axis that ended alike are averaged: the check by a Gaussian process
+    costs the cube of their number.
 
     Raises:
         ValueError: if its trials are too few to say.
     """
     sem = curve.sem if np.isfinite(curve.sem).any() else None
-    return critical_point(curve.noise_scale, curve.gain, sem=sem, group=curve.trial, status=curve.status)
+    observation = curve.trial
+    if len(curve) > MOST_OBSERVATIONS:
+        rank = pd.Series(curve.noise_scale).groupby(curve.status).rank("first") - 1
+        size = math.ceil(len(curve) / MOST_OBSERVATIONS)
+        observation = np.array(
+            [f"{s} {r // size:.0f}" for s, r in zip(curve.status, rank, strict=True)], object
+        )
+    return critical_point(curve.noise_scale, curve.gain, sem=sem, group=observation, status=curve.status)
 
 
 def recommend(

@@ -14,9 +14,10 @@ from html.parser import HTMLParser
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import PEAK, Sweep, suggestion, write_head, write_part, write_run
+from conftest import PEAK, Sweep, suggestion, table_of, write_head, write_part, write_run
 
 import analysis
+from analysis.critical_point import critical_point
 from analysis.page import duration, table_html
 from analysis.reading import read_records
 from analysis.report import write_report
@@ -70,6 +71,19 @@ def test_the_verdict_finds_the_planted_peak_on_the_objective(demo_run):
     assert found.reason == ""
     curve = gain_curve(read_records(demo_run), **asdict(found.selection))
     assert found.point.noise_scale == find_peak(curve).noise_scale
+
+
+def test_many_trials_are_gathered_and_give_the_same_peak():
+    table = table_of(Sweep(noise_scales=tuple(np.geomspace(3e-4, 0.3, 134))))
+    curve = gain_curve(table)
+    assert len(curve) == 402
+    point = find_peak(curve)
+    assert point.n < 210
+    assert point.low <= PEAK <= point.high
+    alone = critical_point(
+        curve.noise_scale, curve.gain, sem=curve.sem, group=curve.trial, status=curve.status
+    )
+    assert point.noise_scale == pytest.approx(alone.noise_scale, rel=0.1)
 
 
 def test_recommended_rates_have_the_noise_scale_of_the_peak(demo_run):
