@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import Sweep, table_of, true_gain
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.table import CONTEXT, Selection, experiments, gain_curve, trial_gains
@@ -77,6 +77,7 @@ def test_the_standard_error_is_steadied_by_the_typical_spread():
 gain_lists = st.lists(st.floats(-5, 5, allow_nan=False), min_size=2, max_size=6)
 
 
+@settings(max_examples=50, deadline=None)
 @given(gain_lists, st.integers(1, 5))
 def test_collapse_never_improves_a_trial(gains, lost):
     lost = min(lost, len(gains) - 1)
