@@ -150,7 +150,8 @@ def _noise(found: Verdict) -> dict[str, Any]:
     what = f"{found.selection.split.capitalize()} {found.selection.metric}"
     caption = (
         f"{what} gain of the merged network over the mean of its endpoints; one mark per trial, bars are one "
-        "standard error over branch points. Open marks: at chance; crosses at the bottom: diverged. "
+        "standard error over branch points. Open marks: at chance. At the bottom, crosses have diverged and other "
+        "marks lie lower. "
     )
     if found.point is None:
         caption += f"No curve is drawn: {found.reason}."
@@ -168,8 +169,8 @@ def _boxes(broad: pd.DataFrame, selection: Selection) -> list[dict[str, Any]]:
     return [
         _figure(
             plot_boxes(gain_boxes_info(broad, setting, selection)),
-            f"{selection.split.capitalize()} {selection.metric} gain by {style.LABELS[setting]}: one point per pair; "
-            "pairs that collapsed are counted below.",
+            f"{selection.split.capitalize()} {selection.metric} gain by {style.LABELS[setting]}: one point per pair, "
+            "collapsed pairs counted as lost. Zoom out for gains below the axis.",
         )
         for setting in settings
     ]
@@ -179,7 +180,8 @@ def _single(rows: pd.DataFrame, selection: Selection) -> dict[str, Any]:
     return _figure(
         plot_single(single_info(rows, selection)),
         f"{selection.split.capitalize()} {selection.metric} gain against the mean of the two endpoints, one mark per "
-        "pair: colour is the noise scale, shape the batch size, and later branch points are more opaque.",
+        "pair: colour is the noise scale, shape the batch size, and later branch points are more opaque. "
+        "Zoom out for gains below the axis.",
     )
 
 

@@ -99,5 +99,5 @@ def plot_single(info: SingleInfo) -> go.Figure:
             ),
         )
     figure.update_xaxes(title=f"{info.metric} of the single networks ({style.UNITS.get(info.metric, '')})")
-    figure.update_yaxes(title=style.gain_label(info.metric))
+    figure.update_yaxes(title=style.gain_label(info.metric), range=style.gain_range(info.gain))
     return style.finish(figure)

@@ -106,7 +106,10 @@ def _facet(rows: pd.DataFrame, labels: pd.Series) -> tuple[Box, ...]:
 
 
 def plot_boxes(info: BoxInfo, log_y: bool = False) -> go.Figure:
-    """Return one panel per facet, one box per value; beneath each box how many pairs collapsed."""
+    """Return one panel per facet, one box per value; beneath each box how many pairs collapsed ("lost").
+
+    A linear axis starts no lower than `style.gain_range`; zooming out shows what lies below.
+    """
     columns = max(1, len(info.facets))
     figure = make_subplots(
         1, columns, shared_yaxes=True, horizontal_spacing=0.03 / columns, column_titles=list(info.facets)
@@ -135,12 +138,17 @@ def plot_boxes(info: BoxInfo, log_y: bool = False) -> go.Figure:
             range=[-0.5, len(boxes) - 0.5],
             tickvals=list(range(len(boxes))),
             ticktext=[
-                f"{box.label}<br><i>{box.collapsed} collapsed</i>" if box.collapsed else box.label
-                for box in boxes
+                f"{box.label}<br><i>{box.collapsed} lost</i>" if box.collapsed else box.label for box in boxes
             ],
+            tickangle=0,
             row=1,
             col=column,
         )
     figure.update_yaxes(title=info.quantity, row=1, col=1)
-    figure.update_yaxes(type="log" if log_y else "linear")
-    return style.finish(figure, height=380)
+    if log_y:
+        figure.update_yaxes(type="log")
+    else:
+        values = [box.values for boxes in info.facets.values() for box in boxes]
+        figure.update_yaxes(range=style.gain_range(np.concatenate([*values, []])))
+    style.finish(figure, height=380)
+    return figure.update_xaxes(zeroline=False)

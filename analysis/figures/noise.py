@@ -22,26 +22,16 @@ class NoiseInfo:
     """Batch size → its trials, ordered by noise scale."""
     point: CriticalPoint | None
     bottom: float
-    """Where trials without a gain are drawn."""
+    """Where trials without a gain are drawn, and those whose gain is lower."""
     top: float
 
 
 def noise_info(curve: GainCurve, point: CriticalPoint | None, selection: Selection) -> NoiseInfo:
     """Return the trials of `curve` by batch size, with the range of the gain axis."""
     sizes = sorted({int(size) for size in curve.batch_size})
-    known = np.isfinite(curve.gain)
-    if known.any():
-        error = np.nan_to_num(curve.sem[known])
-        low, high = float((curve.gain[known] - error).min()), float((curve.gain[known] + error).max())
-    else:
-        low, high = 0.0, 1.0
-    room = 0.12 * (high - low or abs(high) or 1.0)
+    bottom, top = style.gain_range(curve.gain[np.isfinite(curve.gain)])
     return NoiseInfo(
-        selection,
-        {size: curve.where(curve.batch_size == size) for size in sizes},
-        point,
-        bottom=low - room,
-        top=high + room,
+        selection, {size: curve.where(curve.batch_size == size) for size in sizes}, point, bottom, top
     )
 
 
@@ -55,8 +45,8 @@ def mean_by(x: Floats, curve: GainCurve) -> tuple[Floats, Floats]:
 def plot_noise(info: NoiseInfo) -> go.Figure:
     """Return three panels with a common gain axis; one colour and shape per batch size.
 
-    Open markers are trials at chance, crosses at the bottom diverged ones. The third panel shows the
-    posterior curve with its 95% band, and S* with its interval.
+    Open markers are trials at chance; at the bottom, crosses have diverged, and other marks lie lower. The
+    third panel shows the posterior curve with its 95% band, and S* with its interval.
     """
     figure = make_subplots(1, 3, shared_yaxes=True, horizontal_spacing=0.025)
     if info.point is not None:
@@ -92,6 +82,7 @@ def plot_noise(info: NoiseInfo) -> go.Figure:
 
 def _trials(info: NoiseInfo, size: int, axis: str, colour: str, symbol: str) -> go.Scatter:
     curve, unit = info.curves[size], style.UNITS.get(info.selection.metric, "")
+    shown = curve.gain > info.bottom
     marks = {"ok": symbol, "at_chance": f"{symbol}-open", "diverged": "x-thin-open"}
     gains = [
         f"{gain:+.3g} ± {sem:.2g} {unit}" if np.isfinite(gain) else "–"
@@ -104,8 +95,8 @@ def _trials(info: NoiseInfo, size: int, axis: str, colour: str, symbol: str) -> 
     rates, scales = map(style.number, curve.lr), map(style.number, curve.noise_scale)
     return go.Scatter(
         x=getattr(curve, axis),
-        y=np.where(np.isfinite(curve.gain), curve.gain, info.bottom),
-        error_y={"array": curve.sem, "color": colour, "thickness": 1, "width": 0},
+        y=np.where(shown, curve.gain, info.bottom),
+        error_y={"array": np.where(shown, curve.sem, np.nan), "color": colour, "thickness": 1, "width": 0},
         mode="markers",
         marker={
             "color": colour,

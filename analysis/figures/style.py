@@ -4,11 +4,13 @@ Backgrounds are transparent and grid lines half-transparent grey, so that one fi
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import cycle
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
+from numpy.typing import NDArray
 
 PALETTE = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#8a8a8a"]
 """Okabe and Ito's colours, told apart with any colour vision; grey in place of black and yellow."""
@@ -100,6 +102,19 @@ def hover(**lines: str) -> str:
     return (
         "<br>".join(f"{name.replace('_', ' ')} {value}" for name, value in lines.items()) + "<extra></extra>"
     )
+
+
+def gain_range(gains: Sequence[float] | NDArray[np.float64]) -> tuple[float, float]:
+    """Return the ends of a gain axis, with some room: from no lower than minus half of the largest gain.
+
+    A merge that fails by far would flatten all others.
+    """
+    if not len(gains):
+        return 0.0, 1.0
+    low, high = float(np.min(gains)), float(np.max(gains))
+    low = max(low, -0.5 * high) if high > 0 else low
+    room = 0.12 * (high - low or abs(high) or 1.0)
+    return low - room, high + room
 
 
 def log_axis(values: Iterable[float]) -> Mapping[str, str]:

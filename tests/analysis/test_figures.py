@@ -69,6 +69,20 @@ def test_the_trio_stands_without_a_point_and_without_a_gain(demo_table):
     assert all(np.isfinite(trace.y).all() for trace in figure.data if trace.customdata is not None)
 
 
+def test_one_merge_that_fails_by_far_does_not_flatten_the_others(demo_table, point):
+    table = demo_table.copy()
+    first = table["trial"] == "00000"
+    table.loc[first, "gain"] = -50.0
+    info = noise_info(gain_curve(table), point, SELECTION)
+    assert info.bottom > -1.0
+    drawn = [trace for trace in plot_noise(info).data if trace.customdata is not None]
+    assert drawn[0].y[0] == info.bottom
+    assert drawn[0].customdata[0][3].startswith("-50 ")
+    assert plot_boxes(gain_boxes_info(table, "batch_size", SELECTION)).layout.yaxis.range[0] > -1.0
+    assert plot_single(single_info(table, SELECTION)).layout.yaxis.range[0] > -1.0
+    assert style.gain_range([-3.0, -1.0])[0] < -3.0
+
+
 def test_boxes_hold_the_gains_of_pairs_at_each_value(demo_table):
     info = gain_boxes_info(demo_table, "batch_size", SELECTION)
     [boxes] = info.facets.values()
@@ -110,7 +124,7 @@ def test_a_box_in_which_all_collapsed_keeps_its_place(demo_table):
     axis = plot_boxes(info).layout.xaxis
     assert list(axis.tickvals) == list(range(len(boxes)))
     assert list(axis.range) == [-0.5, len(boxes) - 0.5]
-    assert axis.ticktext[-1].endswith("<i>15 collapsed</i>")
+    assert axis.ticktext[-1].endswith("<i>15 lost</i>")
 
 
 def test_training_loss_is_that_of_endpoints_once_per_pair(demo_table):
