@@ -4,7 +4,7 @@ import contextlib
 import logging
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 import ray
 
@@ -22,6 +22,7 @@ QUIET = {
 
 
 CONNECT_SECONDS = 5.0
+FAILED_START = "Ray could not be started on this machine"
 
 
 class ClusterError(Exception):
@@ -33,7 +34,7 @@ def connected(address: str | None) -> Iterator[None]:
     """Connect to the Ray cluster at `address`, or start Ray here; leave it as it was found.
 
     Raises:
-        ClusterError: if no cluster answers at the address.
+        ClusterError: if no cluster answers at the address, or Ray can't be started here.
     """
     # A trial's death is in its outcome; Tune would print every traceback into the live display.
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
@@ -50,9 +51,10 @@ def connected(address: str | None) -> Iterator[None]:
             log_to_driver=False,
             logging_level=logging.ERROR,
         )
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise ClusterError(f"--address {address}: no Ray cluster answers there: {reason}") from error
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        what = f"--address {address}: no Ray cluster answers there" if address else FAILED_START
+        raise ClusterError(f"{what}: {reason}") from error
     try:
         yield
     finally:
@@ -79,14 +81,32 @@ def slots(placement: Placement) -> int:
     """Return how many trials run at once: as many as the cluster holds, or fewer if the recipe says so.
 
     Raises:
-        ClusterError: if the cluster can't hold one.
+        ClusterError: if no node can hold one.
     """
-    cluster = ray.cluster_resources()
+    return slots_on(placement, [node["Resources"] for node in ray.nodes() if node["Alive"]])
+
+
+def slots_on(placement: Placement, nodes: Sequence[Mapping[str, float]]) -> int:
+    """Return the same for nodes with these resources, each by its kind; a trial lies on one node.
+
+    Raises:
+        ClusterError: if no node can hold one.
+    """
     wants = {"CPU": placement.cpu, "GPU": placement.gpu, **placement.custom}
-    lacking = {kind: amount for kind, amount in wants.items() if cluster.get(kind, 0) < amount}
-    if lacking:
-        text = ", ".join(f"{amount:g} {kind}" for kind, amount in lacking.items())
-        raise ClusterError(f"resources: one trial wants {text}, more than this cluster has; lower resources")
+    wants = {kind: amount for kind, amount in wants.items() if amount}
     # 1e-9: three trials of .1 fit into .3.
-    fits = min((int(cluster[kind] / amount + 1e-9) for kind, amount in wants.items() if amount), default=1)
+    fits = sum(
+        min((int(node.get(kind, 0) / amount + 1e-9) for kind, amount in wants.items()), default=1)
+        for node in nodes
+    )
+    if not fits:
+        largest = max(nodes, key=lambda node: sum(min(node.get(kind, 0) / wants[kind], 1) for kind in wants))
+        raise ClusterError(
+            f"resources: one trial wants {_listed(wants)}, more than this cluster has on any node "
+            f"(the largest has {_listed({kind: largest.get(kind, 0) for kind in wants})}); lower resources"
+        )
     return min(fits, placement.concurrency or fits)
+
+
+def _listed(resources: Mapping[str, float]) -> str:
+    return ", ".join(f"{amount:g} {kind}" for kind, amount in resources.items())

@@ -1,19 +1,24 @@
 """What can be found wrong before anything is trained."""
 
 import contextlib
+import time
 import uuid
+from typing import Any
 
 import ray
+from ray.exceptions import GetTimeoutError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from search_spaces.base import arguments
 from search_spaces.config import TrialConfig
 from search_spaces.cost import branch_steps, steps_per_epoch
+from search_spaces.explain import explain
 from search_spaces.recipe import Recipe, RecipeError
 from sweeper.data import Task
 from sweeper.models import build_model
 from sweeper.store import StorageError, Store, probe
 from sweeper.trial import load_task
+from sweeper.tuning.cluster import ClusterError
 from sweeper.tuning.support import configurations, unsupported
 
 PROBE_SECONDS = 120.0
@@ -29,17 +34,15 @@ def check_recipe(recipe: Recipe) -> None:
         raise RecipeError(
             f'recipe "{recipe.name}" can be planned but not run yet: no {", no ".join(missing)}'
         )
-    tasks: dict[str, Task] = {}
-    models = set()
-    for config in configurations(recipe):
-        try:
-            key = config.task.model_dump_json()
-            if key not in tasks:
-                tasks[key] = load_task(config.task)
-            _check_trial(config, tasks[key], build=(key, config.model.model_dump_json()) not in models)
-            models.add((key, config.model.model_dump_json()))
-        except ValueError as error:
-            raise RecipeError(f'recipe "{recipe.name}", {error}') from error
+    try:
+        by_task: dict[str, list[TrialConfig]] = {}
+        for config in configurations(recipe):
+            by_task.setdefault(config.task.model_dump_json(), []).append(config)
+        # One task at a time: all the data sets of a sweep need not fit into memory together.
+        for configs in by_task.values():
+            _check_trials(configs, load_task(configs[0].task))
+    except ValueError as error:
+        raise RecipeError(f'recipe "{recipe.name}", {explain(error)}') from error
 
 
 def check_nodes(store: Store) -> None:
@@ -47,26 +50,26 @@ def check_nodes(store: Store) -> None:
 
     Raises:
         StorageError: naming the first node that can't, and the path.
+        ClusterError: naming the first node that can't even look, as one without this package.
     """
     probe(store)
     token = uuid.uuid4().hex
     path = f"{store.root}/probe-{token}"
     store.write(path, token.encode())
     try:
-        nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
-        problems = ray.get(
-            [
-                _probe_from.options(
-                    num_cpus=0,
-                    scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False),
-                ).remote(store.url, path, token)
-                for node in nodes
-            ],
-            timeout=PROBE_SECONDS,
-        )
-        for node, problem in zip(nodes, problems, strict=True):
-            if problem:
-                host = node["NodeManagerHostname"]
+        # A head without CPUs and GPUs runs no trials, and may be without the storage.
+        nodes = [node for node in ray.nodes() if node["Alive"] and {"CPU", "GPU"} & node["Resources"].keys()]
+        answers = [
+            _probe_from.options(
+                num_cpus=0,
+                scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False),
+            ).remote(store.url, path, token)
+            for node in nodes
+        ]
+        deadline = time.monotonic() + PROBE_SECONDS
+        for node, answer in zip(nodes, answers, strict=True):
+            host = node["NodeManagerHostname"]
+            if problem := _await(answer, host, deadline):
                 raise StorageError(
                     f"storage {store.url}: node {host} {problem}; use a path or URL that every node shares"
                 )
@@ -75,10 +78,24 @@ def check_nodes(store: Store) -> None:
             store.remove(path)
 
 
+def _await(answer: Any, host: str, deadline: float) -> str:
+    try:
+        problem: str = ray.get(answer, timeout=max(0.0, deadline - time.monotonic()))
+    except GetTimeoutError as error:
+        raise ClusterError(
+            f"node {host} does not answer within {PROBE_SECONDS:g} s; see `ray status`"
+        ) from error
+    except RayError as error:
+        # The last line of a traceback says what happened.
+        reason = str(error).strip().rpartition("\n")[2]
+        raise ClusterError(f"node {host} can't run trials: {reason}") from error
+    return problem
+
+
 @ray.remote
 def _probe_from(url: str, path: str, token: str) -> str:
-    store = Store(url)
     try:
+        store = Store(url)
         found = store.read(path)
         probe(store)
     except StorageError as error:
@@ -86,11 +103,15 @@ def _probe_from(url: str, path: str, token: str) -> str:
     return "" if found == token.encode() else "does not see what the driver wrote"
 
 
-def _check_trial(config: TrialConfig, task: Task, build: bool) -> None:
+def _check_trials(configs: list[TrialConfig], task: Task) -> None:
     images = len(task.train[0])
-    assert config.trunk is not None
-    branch_steps(config.trunk, steps_per_epoch(images, config.train.batch_size))
-    for split in config.measures.splits:
-        task.split(split)
-    if build:
-        build_model(config.model.name, arguments(config.model), task, config.seed)
+    models = set()
+    for config in configs:
+        assert config.trunk is not None
+        branch_steps(config.trunk, steps_per_epoch(images, config.train.batch_size))
+        for split in config.measures.splits:
+            task.split(split)
+        model = config.model.model_dump_json()
+        if model not in models:
+            build_model(config.model.name, arguments(config.model), task, config.seed)
+            models.add(model)

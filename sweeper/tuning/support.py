@@ -15,7 +15,8 @@ from sweeper.tuning.samplers import SAMPLERS
 def unsupported(recipe: Recipe) -> list[str]:
     """Return what `recipe` asks for that this version can describe but not run yet, one phrase each."""
     missing: dict[str, None] = {}
-    for config in configurations(recipe):
+    # Names are looked up one by one, so the corners, which show each, will do for the whole grid.
+    for config in _corners(recipe):
         missing |= dict.fromkeys(_missing(config))
     if recipe.search.sampler not in {"grid", *SAMPLERS}:
         missing[f'sampler "{recipe.search.sampler}"'] = None
@@ -27,7 +28,18 @@ def unsupported(recipe: Recipe) -> list[str]:
 
 
 def configurations(recipe: Recipe) -> Iterator[TrialConfig]:
-    """Yield a trial's config for every corner of every space."""
+    """Yield the config of every point of a grid, or of every corner of the space of an adaptive search.
+
+    Raises:
+        ValueError: at a point that makes no valid config.
+    """
+    if recipe.search.sampler == "grid":
+        yield from map(recipe.trial, recipe.grid())
+    else:
+        yield from _corners(recipe)
+
+
+def _corners(recipe: Recipe) -> Iterator[TrialConfig]:
     for space in recipe.space:
         for point in space.corners():
             yield recipe.trial(point)

@@ -1,0 +1,104 @@
+"""What a cluster holds, and what is refused before a trial starts on it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from search_spaces.recipe import Placement, RecipeError
+from sweeper.tuning import ClusterError, check_recipe
+from sweeper.tuning.cluster import slots_on
+from tests.tuning.recipes import small_recipe
+from tests.tuning.test_kills import ROOT
+
+
+@pytest.mark.parametrize(
+    ("wants", "nodes", "slots"),
+    [
+        ({"cpu": 2}, [{"CPU": 3}, {"CPU": 3}], 2),
+        ({"cpu": 4}, [{"CPU": 2}, {"CPU": 2}, {"CPU": 5}], 1),
+        ({"cpu": 1, "gpu": 1}, [{"CPU": 8}, {"CPU": 8, "GPU": 2}, {"GPU": 4}], 2),
+        ({"cpu": 0.1}, [{"CPU": 0.3}], 3),
+        ({"cpu": 1, "custom": {"spot": 1}}, [{"CPU": 4, "spot": 2}, {"CPU": 4}], 2),
+        ({"cpu": 1, "concurrency": 3}, [{"CPU": 2}, {"CPU": 2}], 3),
+    ],
+)
+def test_trials_at_once_are_those_that_each_node_holds(wants, nodes, slots):
+    assert slots_on(Placement(**wants), nodes) == slots
+
+
+@pytest.mark.parametrize(
+    ("wants", "nodes", "message"),
+    [
+        (
+            {"cpu": 3},
+            [{"CPU": 1}, {"CPU": 2}],
+            r"wants 3 CPU, .* on any node \(the largest has 2 CPU\); lower",
+        ),
+        ({"gpu": 1}, [{"CPU": 8}, {"GPU": 1}], r"wants 1 CPU, 1 GPU, .* largest has 8 CPU, 0 GPU\)"),
+    ],
+)
+def test_a_trial_that_only_the_sum_of_the_nodes_could_hold_is_refused(wants, nodes, message):
+    with pytest.raises(ClusterError, match=message) as refused:
+        slots_on(Placement(**wants), nodes)
+    assert "\n" not in str(refused.value)
+
+
+def test_every_point_of_a_grid_is_checked_not_only_its_corners():
+    domains = {"train/batch_size": [16, 64], "task/train_size": [40, 600]}
+    with pytest.raises(RecipeError, match="batch_size 64 is larger than the training set of 40"):
+        check_recipe(small_recipe(space=domains))
+    check_recipe(small_recipe(space={**domains, "task/train_size": [64, 600]}))
+
+
+NO_RAY = """
+from sweeper.tuning.cluster import connected
+with connected(None): pass
+"""
+GPU_NODE = """
+import os, sys
+import ray
+from sweeper.store import Store
+from sweeper.tuning import ClusterError, check_nodes, preflight
+os.environ["PYTHONPATH"] = sys.argv[1]
+ray.init(address="local", num_cpus=0, num_gpus=1, include_dashboard=False, log_to_driver=False)
+for preflight.PROBE_SECONDS in (0.0, 120.0):
+    try:
+        check_nodes(Store(sys.argv[2]))
+    except ClusterError as error:
+        print(error)
+"""
+
+
+def python(cwd: Path, code: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        cwd=cwd,  # Ray hands the driver's folder on to its workers
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=200,
+    )
+
+
+def test_a_failed_start_says_why_ray_did_not_start_here(tmp_path):
+    (tmp_path / "file").touch()
+    ended = python(tmp_path, NO_RAY, RAY_TMPDIR=str(tmp_path / "file"))
+    last = ended.stderr.splitlines()[-1]
+    assert "ClusterError: Ray could not be started on this machine: " in last
+    assert "Not a directory" in last
+
+
+def test_a_node_that_is_silent_or_lacks_the_package_is_named_in_one_line(tmp_path):
+    bare, cwd = tmp_path / "bare", tmp_path / "cwd"
+    bare.mkdir()
+    cwd.mkdir()
+    (bare / "sweeper.py").write_text("raise ModuleNotFoundError(\"No module named 'sweeper'\")")
+    ended = python(cwd, GPU_NODE, str(bare), str(tmp_path / "store"))
+    lines = [line for line in ended.stdout.splitlines() if line.startswith("node ")]
+    assert len(lines) == 2, ended.stdout + ended.stderr
+    assert "does not answer within 0 s" in lines[0]
+    assert lines[1].endswith("can't run trials: ModuleNotFoundError: No module named 'sweeper'")
