@@ -128,36 +128,65 @@ class Storage:
             raise self._error("delete", path, error) from error
 
     def remove_trees(self, directories: Sequence[str]) -> None:
-        """Delete directories with all that is in them, in one request where the file system can."""
+        """Delete directories with all that is in them, in one request where the file system can.
+
+        A local file that can't be deleted is left there.
+
+        Raises:
+            StorageError: if the file system refuses the request.
+        """
         if self.local:
             for directory in directories:
                 shutil.rmtree(directory, ignore_errors=True)
         elif directories:
-            with contextlib.suppress(FileNotFoundError):
+            try:
                 self.fs.rm(list(directories), recursive=True)
+            except FileNotFoundError:
+                pass
+            except OSError as error:
+                raise self._error("delete", directories[0], error) from error
 
     def names(self, directory: str) -> list[str]:
-        """Return the sorted names in `directory`, none if it doesn't exist."""
+        """Return the sorted names in `directory`, none if it doesn't exist.
+
+        Raises:
+            StorageError: if it can't be listed.
+        """
         try:
             paths = os.listdir(directory) if self.local else self.fs.ls(directory, detail=False)  # noqa: PTH208
         except FileNotFoundError:
             return []
+        except OSError as error:
+            raise self._error("list", directory, error) from error
         return sorted(path.rstrip("/").rpartition("/")[2] for path in paths)
 
     def find(self, directory: str) -> dict[str, int]:
-        """Return path → bytes of every file under `directory`, at any depth."""
-        if not self.local:
+        """Return path → bytes of every file under `directory`, at any depth.
+
+        Raises:
+            StorageError: if a directory there can't be listed.
+        """
+        try:
+            if self.local:
+                # LocalFileSystem.find leaves out a whole directory when one of its files vanishes meanwhile.
+                return dict(_walk(directory))
             found = self.fs.find(directory, detail=True)
-            return {path: entry["size"] for path, entry in found.items()}
-        # LocalFileSystem.find leaves out a whole directory when one of its files vanishes meanwhile.
-        return dict(_walk(directory))
+        except OSError as error:
+            raise self._error("list", directory, error) from error
+        return {path: entry["size"] for path, entry in found.items()}
 
     def age(self, path: str) -> float:
-        """Return the seconds since `path` was last written; 0 if it has vanished."""
+        """Return the seconds since `path` was last written; 0 if it has vanished.
+
+        Raises:
+            StorageError: if that can't be found out.
+        """
         try:
             return time.time() - float(self.fs.modified(path).timestamp())
         except FileNotFoundError:
             return 0.0
+        except OSError as error:
+            raise self._error("find the age of", path, error) from error
 
     def _error(self, verb: str, path: str, error: Exception) -> StorageError:
         reason = (
@@ -165,7 +194,7 @@ class Storage:
         )
         full = isinstance(error, OSError) and error.errno in _FULL
         way_out = "; free space, or run `sweeper gc`" if full else ""
-        name = path.removeprefix(self.root).lstrip("/")
+        name = path.removeprefix(self.root).lstrip("/") or "it"
         return StorageError(f"storage {self.url}: cannot {verb} {name}: {reason}{way_out}")
 
 
@@ -229,8 +258,14 @@ def _sync_directory(directory: Path) -> None:
 
 
 def _walk(directory: str) -> Iterator[tuple[str, int]]:
-    for folder, _, names in os.walk(directory):
+    for folder, _, names in os.walk(directory, onerror=_raise_unless_gone):
         for name in names:
             path = f"{folder}/{name}"
             with contextlib.suppress(FileNotFoundError):
                 yield path, Path(path).stat().st_size
+
+
+def _raise_unless_gone(error: OSError) -> None:
+    # Whoever lists what runs refer to must not mistake what it can't see for nothing.
+    if not isinstance(error, FileNotFoundError):
+        raise error

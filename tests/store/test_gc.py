@@ -7,7 +7,7 @@ import pytest
 import torch
 from example_run import key_of, write_run
 
-from sweeper.store import GcReport, Ledger, Store, collect_garbage
+from sweeper.store import GcReport, Ledger, Storage, StorageError, Store, collect_garbage
 from sweeper.store.objects import object_path
 
 WEIGHT = {"weight": torch.zeros(10)}
@@ -54,6 +54,14 @@ def test_leases_of_the_dead_and_leftovers_of_the_killed_go(tmp_path: Path) -> No
         os.utime(path, (time.time() - 7200, time.time() - 7200))
     assert collect_garbage(str(tmp_path)) == GcReport(objects=0, bytes=0, leases=1, leftovers=2)
     assert [path.rpartition("/")[2] for path in store.find(store.root)] == [".DS_Store"]
+
+
+def test_a_file_for_a_storage_is_refused_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no storage")
+    place = Storage(str(tmp_path / "file"))
+    for look in (place.names, place.find, lambda root: place.age(f"{root}/below")):
+        with pytest.raises(StorageError, match=r"storage \S+/file: cannot .*: Not a directory"):
+            look(place.root)
 
 
 def test_empty_storage(url: str) -> None:
