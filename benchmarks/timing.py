@@ -3,17 +3,20 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from statistics import fmean, median, stdev
+from typing import TypeVar
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
+
+T = TypeVar("T")
 
 MATMUL_SIZES = (768, 1024, 1536)
 MATMUL_REPEATS = 5
 
 
-def interleaved(arms: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
-    """Return what each arm cost in each round; arms take turns, the first of a round the last of the next."""
-    costs: dict[str, list[float]] = {name: [] for name in arms}
+def interleaved(arms: Mapping[str, Callable[[], T]], rounds: int) -> dict[str, list[T]]:
+    """Return what each arm measured in each round; arms take turns, the first of a round the last of the next."""
+    costs: dict[str, list[T]] = {name: [] for name in arms}
     order = list(arms)
     for _ in range(rounds):
         for name in order:
