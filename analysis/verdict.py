@@ -60,12 +60,12 @@ def objective_selection(recipe: Mapping[str, Any]) -> Selection:
     The headline is computed on the split that the search saw; others are reported beside it.
     """
     search, merge, measures = recipe["search"], recipe["merges"][0], recipe["measures"]
-    alphas = merge["alphas"]
+    alphas, mean = merge["alphas"], merge["kind"] == "linear" and merge["group"] > 2
     return Selection(
-        metric=search["metric"] if search["metric"] in measures["metrics"] else measures["metrics"][0],
-        split=search["split"] if search["split"] in measures["splits"] else measures["splits"][0],
+        metric=search["metric"],
+        split=search["split"],
         merge=merge["kind"],
-        alpha=0.5 if 0.5 in alphas else alphas[len(alphas) // 2],
+        alpha=None if mean else 0.5 if 0.5 in alphas else alphas[len(alphas) // 2],
         batchnorm=measures["batchnorm"][0],
     )
 
@@ -74,7 +74,7 @@ def verdict(run_path: RunPath, **selection: Any) -> Verdict:
     """Return what the run at `run_path` says on its objective; `selection` changes fields of `Selection`.
 
     Raises:
-        ValueError: if `run_path` holds no run.
+        RunError: if `run_path` holds no run, or a damaged one.
     """
     chosen = replace(objective_selection(read_run_info(run_path).recipe), **selection)
     table = read_records(run_path)

@@ -258,6 +258,13 @@ class TrialConfig(Frozen):
             raise ValueError(
                 "branch/decay continue needs train/schedule wsd or cosine, which say where it ends"
             )
+        endpoints = self.branch.count * max(1, len(self.tasks))
+        for index, merge in enumerate(self.merges):
+            if merge.group > endpoints:
+                raise ValueError(
+                    f"merges/{index}/group {merge.group} is more than a branch point has endpoints, {endpoints}; "
+                    "lower it, or raise branch/count"
+                )
         return self
 
 

@@ -29,9 +29,17 @@ class Merge(Frozen):
 
 
 class LinearMerge(Merge):
-    """(1 − α) θ_A + α θ_B."""
+    """(1 − α) θ_A + α θ_B; the mean Σ θ_i / n of more than two endpoints, which has no α."""
 
     kind: Literal["linear"] = "linear"
+
+    @model_validator(mode="after")
+    def _alpha_of_pairs(self) -> Self:
+        if self.group > 2 and self.alphas != (0.5,):
+            raise ValueError(
+                f"alphas {list(self.alphas)} are for pairs; leave them out for the mean of group {self.group}"
+            )
+        return self
 
 
 class TaskArithmeticMerge(Merge):

@@ -33,7 +33,7 @@ class Search(Frozen):
     sampler: Literal["critical_noise", "tpe", "random", "grid"] = "tpe"
     objective: Literal["gain", "merged"] = "gain"
     metric: Literal["accuracy", "loss"] = "loss"
-    split: Literal["validation", "test"] = "validation"
+    split: Literal["train", "validation", "test"] = "validation"
     trials: PositiveInt | None = None
     """None is the whole grid; an adaptive search must name it."""
     floor: float | None = None
@@ -96,6 +96,19 @@ class Recipe(TrialConfig):
     """Path → where the texts state its value; † marks values read off a figure."""
 
     @model_validator(mode="after")
+    def _objective_measured(self) -> Self:
+        for field, value, measured in (
+            ("metric", self.search.metric, self.measures.metrics),
+            ("split", self.search.split, self.measures.splits),
+        ):
+            if value not in measured:
+                raise ValueError(
+                    f"search/{field}: {value} is not among measures/{field}s {', '.join(measured)}; "
+                    "name one of these, or measure it"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _points_valid(self) -> Self:
         if self.search.sampler == "grid":
             for space in self.space:
@@ -104,8 +117,11 @@ class Recipe(TrialConfig):
             raise ValueError(
                 f"search/trials: {self.search.sampler} needs a number of trials, or sampler grid"
             )
-        elif len({tuple(sorted(space.paths)) for space in self.space}) > 1:
-            raise ValueError("a union of different spaces needs search/sampler grid")
+        elif len(self.space) > 1:
+            raise ValueError(
+                f"search/sampler: {self.search.sampler} takes one space, not a union of {len(self.space)}; "
+                "name one space, or sampler grid"
+            )
         for space in self.space:
             for point in space.corners():
                 self._check(point)

@@ -77,7 +77,7 @@ def test_without_batch_norm_there_is_one_policy(tmp_path):
 def test_three_endpoints_weigh_the_same(tmp_path):
     settings = {"branch/count": 3, "merges": [{"kind": "linear", "group": 3}]}
     records = records_of(fresh_store(tmp_path), settings)
-    assert {record.n_endpoints for record in records} == {3}
+    assert {(record.n_endpoints, record.alpha) for record in records} == {(3, None)}
     assert len(records) == 2 * 8
     assert all(len({end["key"] for end in json.loads(record.endpoints)}) == 3 for record in records)
 

@@ -73,7 +73,7 @@ class Meter:
                     "key_b": endpoints[1].key,
                     "endpoints": _json([{"key": end.key, "seed": end.seed} for end in endpoints]),
                     "merge": config.kind,
-                    "alpha": alpha,
+                    "alpha": alpha if len(endpoints) == 2 else None,
                     "merge_settings": _json(
                         config.model_dump(mode="json", exclude={"kind", "alphas"}, exclude_defaults=True)
                     ),

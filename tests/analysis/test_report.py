@@ -145,11 +145,13 @@ def test_one_batch_size_cannot_test_the_collapse(make_run):
 def test_the_objective_of_the_recipe_is_what_is_shown():
     recipe = load_recipe("digits").model_dump(mode="json")
     recipe["search"] |= {"metric": "accuracy", "split": "test"}
-    recipe["merges"] = [{"kind": "ties", "alphas": [0.3, 0.7, 1.0]}]
+    recipe["merges"] = [{"kind": "ties", "alphas": [0.3, 0.7, 1.0], "group": 3}]
     recipe["measures"]["batchnorm"] = ["averaged"]
     assert objective_selection(recipe) == Selection("accuracy", "test", "ties", 0.7, "averaged")
-    recipe["merges"] = [{"kind": "linear", "alphas": [0.0, 0.5, 1.0]}]
+    recipe["merges"] = [{"kind": "linear", "alphas": [0.0, 0.5, 1.0], "group": 2}]
     assert objective_selection(recipe).alpha == 0.5
+    recipe["merges"] = [{"kind": "linear", "alphas": [0.5], "group": 3}]
+    assert objective_selection(recipe).alpha is None, "the mean of three has none"
 
 
 def test_the_page_shows_the_verdict_without_its_script(demo_page, demo_run):

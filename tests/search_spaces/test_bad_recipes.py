@@ -127,7 +127,27 @@ def test_the_recipe_that_the_mistakes_are_made_in_is_good(tmp_path: Path) -> Non
             "space={points: [{train/lr: 1}], train/noise_scale: 1}",
             "train/lr and train/noise_scale are both set",
         ),
-        ("space=[{seed: 1}, {train/lr: 1}]", "a union of different spaces needs search/sampler grid"),
+        (
+            "space=[{train/lr: [0.1, 0.2]}, {train/lr: [0.3, 0.4]}]",
+            "search/sampler: critical_noise takes one space, not a union of 2; name one space, or sampler grid",
+        ),
+        (
+            "measures/metrics=[accuracy]",
+            "search/metric: loss is not among measures/metrics accuracy; name one of these, or measure it",
+        ),
+        (
+            "measures/splits=[test, ood]",
+            "search/split: validation is not among measures/splits test, ood; name one of these, or measure it",
+        ),
+        (
+            "merges/0/group=3",
+            "merges/0/group 3 is more than a branch point has endpoints, 2; lower it, or raise branch/count",
+        ),
+        ("branch/count=1", "merges/0/group 2 is more than a branch point has endpoints, 1"),
+        (
+            "merges/0={kind: linear, group: 3, alphas: [0.3, 0.5]}",
+            "merges/0: alphas [0.3, 0.5] are for pairs; leave them out for the mean of group 3",
+        ),
     ],
 )
 def test_a_mistake_is_named_with_its_place_value_and_way_out(

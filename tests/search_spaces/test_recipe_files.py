@@ -90,7 +90,7 @@ def test_a_file_says_what_the_python_says(tmp_path: Path) -> None:
         ("train/momentum", 0.5),
         ("task/pixel_noise", 0.1),
         ("model/widths", [8]),
-        ("measures/splits", ["test"]),
+        ("measures/splits", ["validation"]),
     ],
 )
 def test_overrides_reach_sections_that_the_file_leaves_out(path: str, value: Any) -> None:

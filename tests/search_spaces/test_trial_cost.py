@@ -64,7 +64,7 @@ def test_branch_points_increase_and_stay_within_the_trunk(every: float, times: f
     assert points[-1] <= duration_steps(trunk.epochs, None, per_epoch)
 
 
-@given(st.integers(1, 9), st.integers(1, 5), st.integers(1, 40))
+@given(st.integers(1, 9), st.integers(2, 5), st.integers(1, 40))
 def test_a_shared_trunk_costs_its_length_and_every_branch_once(points: int, count: int, decay: int) -> None:
     shared = trial(
         trunk=TrunkConfig(epochs=10 * points, branch_every=10),
