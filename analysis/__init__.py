@@ -9,7 +9,7 @@
 from typing import TYPE_CHECKING, Any
 
 from analysis.critical_point import CriticalPoint, critical_point
-from analysis.reading import read_measurements, read_records, read_run_info, read_trials
+from analysis.reading import RunError, read_measurements, read_records, read_run_info, read_trials
 from analysis.table import GainCurve, Selection, gain_curve
 from analysis.verdict import Recommendation, Verdict, objective_selection, recommend_info, verdict
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from analysis.report import write_report
 
 __all__ = [
-    "CriticalPoint", "GainCurve", "Recommendation", "Selection", "Verdict", "critical_point", "gain_curve",
-    "objective_selection", "read_measurements", "read_records", "read_run_info", "read_trials", "recommend_info",
-    "verdict", "write_report",
+    "CriticalPoint", "GainCurve", "Recommendation", "RunError", "Selection", "Verdict", "critical_point",
+    "gain_curve", "objective_selection", "read_measurements", "read_records", "read_run_info", "read_trials",
+    "recommend_info", "verdict", "write_report",
 ]  # fmt: skip
 
 

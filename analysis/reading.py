@@ -27,21 +27,25 @@ CHUNK = 1024
 """Parts read at once: object stores answer many requests in parallel, and memory stays bounded."""
 
 
+class RunError(ValueError):
+    """A path that holds no run, or a damaged one: one line with the path and the way out."""
+
+
 def read_run_info(path: RunPath) -> RunInfo:
     """Return the head of the run at `path`: recipe, versions, hardware.
 
     Raises:
-        ValueError: if `path` holds no run, or its head is damaged.
+        RunError: if `path` holds no run, or its head is damaged.
     """
     fs, root = _open(path)
     try:
         return RunInfo.model_validate_json(fs.cat_file(f"{root}/run.json"))
     except (FileNotFoundError, NotADirectoryError):
-        raise ValueError(
+        raise RunError(
             f"{path} is no run: it has no run.json; give the path that the sweep printed"
         ) from None
     except ValidationError:
-        raise ValueError(f"{path}/run.json is damaged; the records can be read, the recipe is lost") from None
+        raise RunError(f"{path}/run.json is damaged; restore it, or sweep again under another name") from None
 
 
 def read_records(path: RunPath) -> pd.DataFrame:
@@ -51,7 +55,7 @@ def read_records(path: RunPath) -> pd.DataFrame:
     step, however the run is stored. A damaged part is skipped and logged.
 
     Raises:
-        ValueError: if `path` holds neither a run nor an export.
+        RunError: if `path` holds neither a run nor an export, or a compact table of it is damaged.
     """
     reader = EXPORTS.get(PurePosixPath(fspath(path)).suffix)
     return reader(path) if reader else _read_stages(path, "records", MergeRecord, COLUMNS)
@@ -61,7 +65,7 @@ def read_measurements(path: RunPath) -> pd.DataFrame:
     """Return the measurements of a run, one row per number that belongs to an endpoint, a pair or a plane.
 
     Raises:
-        ValueError: if `path` holds no run.
+        RunError: if `path` holds no run, or a compact table of it is damaged.
     """
     return _read_stages(path, "measurements", Measurement, MEASUREMENT_COLUMNS)
 
@@ -74,7 +78,7 @@ def read_trials(path: RunPath) -> pd.DataFrame:
     what isn't known yet, and the time of its suggestion.
 
     Raises:
-        ValueError: if `path` holds no run, or a compact file of it is damaged.
+        RunError: if `path` holds no run, or a compact table of it is damaged.
     """
     fs, root = _open_run(path)
     rows: dict[str, dict[str, Any]] = {}
@@ -185,7 +189,7 @@ def _compact(fs: fsspec.AbstractFileSystem, root: str, name: str) -> tuple[pd.Da
     belongs to the first listing.
 
     Raises:
-        ValueError: if a table is missing or damaged.
+        RunError: if a table is missing or damaged.
     """
     tables, compacted = [pd.DataFrame(columns=["trial"])], set[str]()
     for listing in sorted(fs.glob(f"{root}/compact/trials-*.parquet")):
@@ -202,7 +206,7 @@ def _read_table(fs: fsspec.AbstractFileSystem, path: str, columns: list[str] | N
             return pd.read_parquet(file, columns=columns)
     except (OSError, ValueError):
         id_ = path.rsplit("-", 1)[-1]
-        raise ValueError(
+        raise RunError(
             f"{path} is missing or damaged; restore it, or delete compact/*-{id_} to have its trials run again"
         ) from None
 

@@ -34,7 +34,7 @@ def write_report(run_path: RunPath, out_path: str | Path) -> Path:
     """Write the report of the run at `run_path` to the HTML file `out_path`; return its path.
 
     Raises:
-        ValueError: if `run_path` holds no run.
+        RunError: if `run_path` holds no run, or a damaged one.
     """
     info = read_run_info(run_path)
     table, trials = read_records(run_path), read_trials(run_path)

@@ -11,6 +11,7 @@ import typer
 from sweeper.commands import recipes, results, sweeps, upkeep
 
 REQUEST_ERRORS = {
+    "analysis.reading": "RunError",
     "search_spaces.recipe": "RecipeError",
     "sweeper.data.task": "DataError",
     "sweeper.store.files": "StorageError",

@@ -132,6 +132,7 @@ def find_run(run: str, storage: str) -> str:
 
     Raises:
         WrongRequest: if there is no such run; it lists those that there are.
+        RunError: if its head is damaged.
         StorageError: if the storage can't be read.
     """
     from analysis.reading import read_run_info
@@ -141,8 +142,7 @@ def find_run(run: str, storage: str) -> str:
     for url in [run] if "/" in run else [f"{storage}/runs/{run}", run]:
         place = Storage(url)
         if place.read(f"{place.root}/run.json") is not None:
-            with one_line():
-                read_run_info(place.url)
+            read_run_info(place.url)
             return place.url
     known = ", ".join(list_runs(Storage(storage)))
     there = (

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from conftest import Sweep, outcome, suggestion, sweep_stages, write_head, write_part, write_run
 
-from analysis.reading import read_measurements, read_records, read_run_info, read_trials
+from analysis.reading import RunError, read_measurements, read_records, read_run_info, read_trials
 from analysis.records import COLUMNS, Measurement
 
 
@@ -69,7 +69,7 @@ def test_tables_without_a_trials_table_are_not_there_yet(run):
 def test_a_damaged_compact_table_is_named(run):
     compact(run, ["00000"], "aa", delete=True)
     (run / "compact" / "records-aa.parquet").write_bytes(b"PAR1 cut off")
-    with pytest.raises(ValueError, match=r"records-aa\.parquet is missing or damaged"):
+    with pytest.raises(RunError, match=r"records-aa\.parquet is missing or damaged"):
         read_records(run)
 
 

@@ -5,6 +5,10 @@ import sys
 
 import pytest
 
+from analysis.records import RunInfo
+from search_spaces import load_recipe
+from sweeper.tuning.job import code_of
+
 BAD_YAML = {
     "empty.yaml": "",
     "text.yaml": "name: [unclosed",
@@ -64,6 +68,18 @@ WRONG = {
     "no batch size": (["recommend", "damaged"], "--batch-size"),
     "batch size 0": (["recommend", "damaged", "--batch-size", "0"], "--batch-size"),
     "unknown format": (["export", "damaged", "--format", "xlsx"], "csv, parquet, json"),
+    "torn run": (["status", "torn"], "trials-aa.parquet is missing or damaged"),
+    "report of a torn run": (["report", "torn"], "trials-aa.parquet is missing or damaged"),
+    "export of a torn run": (
+        ["export", "torn", "--format", "csv"],
+        "trials-aa.parquet is missing or damaged",
+    ),
+    "lr of a torn run": (
+        ["recommend", "torn", "--batch-size", "8"],
+        "trials-aa.parquet is missing or damaged",
+    ),
+    "resume of a torn run": (["resume", "torn"], "trials-aa.parquet is missing or damaged"),
+    "a file to collect": (["gc", "--storage", "tiny.yaml"], "tiny.yaml: cannot list it: Not a directory"),
     "nothing to collect": (["gc", "--storage", "nowhere"], "nowhere holds no runs"),
 }
 
@@ -73,8 +89,15 @@ def files(tmp_path, tiny):
     for name, content in BAD_YAML.items():
         (tmp_path / name).write_text(content)
     damaged = tmp_path / "sweeps" / "runs" / "damaged"
+    torn = tmp_path / "sweeps" / "runs" / "torn"
     damaged.mkdir(parents=True)
     (damaged / "run.json").write_text('{"run": "dama')
+    (torn / "compact").mkdir(parents=True)
+    (torn / "compact" / "trials-aa.parquet").write_bytes(b"PAR1 cut off")
+    recipe = load_recipe(tiny)
+    head = {"run": "torn", "recipe": recipe.model_dump(mode="json"), "code": code_of(recipe)}
+    info = RunInfo(**head, versions={}, hardware={}, command="", time=0)
+    (torn / "run.json").write_text(info.model_dump_json())
 
 
 @pytest.mark.parametrize("name", WRONG)
