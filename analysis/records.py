@@ -143,3 +143,5 @@ class RunInfo(Frozen):
     command: str
     time: float
     """Unix seconds."""
+    code: dict[str, str] = Field(default_factory=dict)
+    """What the results depend on besides the recipe: component → version, import path → hash of its source."""

@@ -65,20 +65,20 @@ def status_info(path: str) -> StatusInfo:
     """Return how far the run at `path` is.
 
     Raises:
-        ValueError: if `path` holds no run.
+        RunError: if `path` holds no run, or a damaged one.
     """
     info, trials = read_run_info(path), read_trials(path)
     recipe = parse_recipe(info.recipe)
-    storage, _, name = path.rpartition("/runs/")
+    ledger = Ledger.at(path)
     counts = {status: int((trials["status"] == status).sum()) for status in trials["status"].unique()}
     done = sum(counts.get(status, 0) for status in ("ok", "diverged", "at_chance"))
     # A run may have been given more --trials later than its head says.
-    total = max(planned_trials(recipe), len(trials))
-    stopped = Ledger(storage, name).stop_requested()
+    total = max(planned_trials(recipe), ledger.requested_trials(), len(trials))
+    stopped = ledger.stop_requested()
     found = verdict(path)
     point = found.point
     return StatusInfo(
-        run=name,
+        run=ledger.run,
         path=path,
         recipe=recipe.name,
         scale=recipe.scale,

@@ -97,8 +97,7 @@ def stop(run: RunArgument, storage: StorageOption = STORAGE) -> None:
     path = find_run(run, storage)
     from sweeper.store import Ledger
 
-    root, _, name = path.rpartition("/runs/")
-    Ledger(root, name).request_stop()
+    Ledger.at(path).request_stop()
     print(f"{path} is asked to stop: trials end at their next branch point, and what is finished is kept.")
     print(f"Go on with: sweeper resume {path}")
 

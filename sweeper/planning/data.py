@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from search_spaces.tasks import DigitsTask, TaskConfig, TorchvisionTask
+from search_spaces.tasks import DigitsTask, PublishedTask, TaskConfig
 from sweeper.data import TASKS, DataError, Task
 from sweeper.imports import is_import_path
 from sweeper.trial import load_task
@@ -58,7 +58,7 @@ def published_info(task: TaskConfig) -> DataInfo:
     if task.name not in PUBLISHED:
         raise ValueError(f'task "{task.name}" can be described but not planned yet: its size is not known')
     published = PUBLISHED[task.name]
-    if not isinstance(task, TorchvisionTask):
+    if not isinstance(task, PublishedTask):
         return published
     size = task.train_size or published.train_size - task.validation_size
     return DataInfo(size, published.shape, published.classes)

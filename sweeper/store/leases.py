@@ -60,7 +60,7 @@ class Lease(NamedTuple):
             seconds: the term, if the holder's own can't be read.
         """
         holder = self.holder()
-        died = holder.get("host") == _this_host() and _started(holder["pid"]) != holder["started"]
+        died = holder.get("host") == this_host() and _started(holder["pid"]) != holder["started"]
         return died or unchanged >= float(holder.get("seconds", seconds))
 
 
@@ -128,7 +128,7 @@ def _take(storage: Storage, key: str, seconds: float, over: Lease | None) -> Lea
     """Become the holder after `over`; None if another was faster."""
     pid = os.getpid()
     holder = {
-        "host": _this_host(), "pid": pid, "started": _started(pid),
+        "host": this_host(), "pid": pid, "started": _started(pid),
         "seconds": seconds, "token": uuid.uuid4().hex, "renewed": time.time(),
     }  # fmt: skip
     mine = Lease(key, over.generation + 1 if over else 1, json.dumps(holder).encode())
@@ -170,7 +170,7 @@ def _release(storage: Storage, held: Lease) -> None:
 
 
 @functools.cache
-def _this_host() -> str:
+def this_host() -> str:
     """Return a name of this host, boot and container: where a process number means the same process."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from itertools import groupby
 from operator import attrgetter
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, Self, TypeVar
 
 from pydantic import ValidationError
 
@@ -86,9 +86,32 @@ class Ledger:
                 f"{self.path}/run.json is damaged; restore it, or use another run name"
             ) from error
 
+    @classmethod
+    def at(cls, path: str) -> Self:
+        """Return the ledger of the run at `path`, a path or URL that ends in runs/NAME.
+
+        Raises:
+            ValueError: if it ends otherwise.
+            StorageError: if no file system serves it.
+        """
+        root, found, name = Storage(path).url.rpartition("/runs/")
+        if not found:
+            raise ValueError(f"{path} is no run: its path ends in runs/NAME")
+        return cls(root or "/", name)
+
     def suggest(self, suggestion: Suggestion) -> None:
-        """Record a point before its trial starts."""
-        self._write(suggestion, "suggested")
+        """Record a point before its trial starts, beside a damaged record of it if there is one."""
+        while not self._create(suggestion, "suggested"):
+            suggestion = suggestion.model_copy(update={"attempt": suggestion.attempt + 1})
+
+    def request_trials(self, trials: int) -> None:
+        """Record that so many trials have been asked for, maybe more than the head of the run says."""
+        self.storage.create(f"{self._root}/trials/{trials}", b"")
+
+    def requested_trials(self) -> int:
+        """Return the largest number of trials that was asked for, 0 if none was."""
+        names = (path.rpartition("/")[2] for path in self.storage.find(f"{self._root}/trials/"))
+        return max((int(name) for name in names if name.isdigit()), default=0)
 
     def stage(self, stage: Stage) -> None:
         """Record what one branch point gave."""
@@ -174,9 +197,12 @@ class Ledger:
         return self._compacted.refresh().orphans()
 
     def _write(self, part: Suggestion | Stage | Outcome, name: str) -> None:
+        if not self._create(part, name):
+            LOG.warning("%s of trial %s exists; the first one counts", name, part.trial)
+
+    def _create(self, part: Suggestion | Stage | Outcome, name: str) -> bool:
         path = f"{self._root}/parts/{part.trial}/{part.attempt}/{name}.json"
-        if not self.storage.create(path, part.model_dump_json(by_alias=True).encode()):
-            LOG.warning("%s exists; the first one counts", path)
+        return self.storage.create(path, part.model_dump_json(by_alias=True).encode())
 
     def _parts(self, trial: str = "") -> list[Part]:
         """Return all parts, or those of one trial, sorted by trial and attempt."""

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from types import FrameType
 
-from sweeper.store import Ledger
+from sweeper.store import Ledger, StorageError
 
 POLL_SECONDS = 1.0
 
@@ -33,7 +33,8 @@ class Drain:
     def request(self) -> None:
         """Ask for a stop, of this driver and of the trials that look into the ledger."""
         self._draining = True
-        self._ledger.request_stop()
+        with contextlib.suppress(StorageError):  # a full disk must not keep a sweep from stopping
+            self._ledger.request_stop()
 
 
 @contextlib.contextmanager

@@ -1,12 +1,15 @@
 """What a worker needs to run any trial of a sweep."""
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, field
 from typing import Any
 
 from search_spaces.config import TrialConfig
 from search_spaces.recipe import Recipe
 from search_spaces.space import Point
 from sweeper.data import generator
+from sweeper.identity import VERSIONS
+from sweeper.imports import is_import_path, source_hash
 from sweeper.store import Ledger, Store, content_key
 
 GIB = 2**30
@@ -19,6 +22,8 @@ class Job:
     recipe: Recipe
     storage: str
     run: str
+    directory: str = field(default_factory=os.getcwd)
+    """Of the driver: modules there are found by import paths, in workers too."""
 
     def store(self) -> Store:
         """Open the store."""
@@ -52,9 +57,31 @@ class Suggested:
         return cls(config["number"], config["point"])
 
 
+def code_of(recipe: Recipe) -> dict[str, str]:
+    """Return what the results of `recipe` depend on besides its text.
+
+    These are the versions of our components and the hashes of the user's sources, by import path.
+
+    Raises:
+        ValueError: if an import path leads nowhere.
+    """
+    configs = [recipe.trial(point) for space in recipe.space for point in space.corners()]
+    used = {part.name for c in configs for part in (c.task, c.model, *c.tasks, *c.measures.eval_tasks)}
+    imported = {name: source_hash(name) for name in sorted(used) if is_import_path(name)}
+    return {**{name: str(version) for name, version in VERSIONS.items()}, **imported}
+
+
 def default_name(recipe: Recipe) -> str:
-    """Return the name of a run that has been given none: what the recipe does is part of it."""
-    return "-".join(part for part in (recipe.name, recipe.scale, recipe.identity()) if part)
+    """Return the name of a run that has been given none: what the recipe does is part of it, the user's code too.
+
+    Raises:
+        ValueError: if an import path leads nowhere.
+    """
+    sources = {name: digest for name, digest in code_of(recipe).items() if is_import_path(name)}
+    identity = (
+        content_key({"recipe": recipe.identity(), "code": sources})[:8] if sources else recipe.identity()
+    )
+    return "-".join(part for part in (recipe.name, recipe.scale, identity) if part)
 
 
 def grid_order(recipe: Recipe) -> list[Point]:

@@ -1,9 +1,12 @@
 """A sweep from its recipe to its end: what the ledger holds is kept, the rest is searched and run."""
 
+import contextlib
+import math
 import socket
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -15,10 +18,11 @@ from analysis.reading import read_run_info
 from analysis.records import Outcome, RunInfo
 from analysis.verdict import verdict
 from search_spaces.recipe import Recipe, parse_recipe
-from sweeper.store import Storage, StorageError
+from sweeper.store import Ledger, Storage, StorageError
+from sweeper.store.leases import current_leases, this_host
 from sweeper.tuning.cluster import connected, slots
 from sweeper.tuning.drain import Drain, drain_on_signal
-from sweeper.tuning.job import Job, Suggested, default_name
+from sweeper.tuning.job import Job, Suggested, code_of, default_name
 from sweeper.tuning.preflight import check_nodes, check_recipe
 from sweeper.tuning.progress import Counter, Listener
 from sweeper.tuning.provenance import hardware, versions
@@ -71,17 +75,18 @@ def run(
     """
     if trials is not None:
         recipe = parse_recipe(recipe.model_dump(mode="json"), {"search/trials": trials})
+    check_recipe(recipe)
     # Workers run in directories of their own: a relative path would be another place in each.
     job = Job(recipe, Storage(storage).url, name or default_name(recipe))
-    check_recipe(recipe)
     _check_name(job)
     history = History(job)
     if not history.remaining:
-        return Run(job.ledger().path, "done", history.total, failed=0)
+        return Run(job.ledger().path, "done", len(history.finished), failed=0)
     with connected(address):
         check_nodes(job.store())
-        _open(job)
-        return _sweep(job, history, listener)
+        with _sole_driver(job):
+            _open(job)
+            return _sweep(job, History(job), listener)
 
 
 def resume(
@@ -90,19 +95,44 @@ def resume(
     """Go on with the run at `path` where it stopped.
 
     Raises:
-        ValueError: if `path` holds no run.
+        RunError: if `path` holds no run.
     """
-    storage, _, name = path.rstrip("/").rpartition("/runs/")
-    if not name:
-        raise ValueError(f"{path} is no run: its path ends in runs/NAME")
-    return run(parse_recipe(read_run_info(path).recipe), storage, name, trials, address, listener)
+    ledger = Ledger.at(path)
+    trials = trials or ledger.requested_trials() or None
+    recipe = parse_recipe(read_run_info(ledger.path).recipe)
+    return run(recipe, ledger.storage.url, ledger.run, trials, address, listener)
 
 
 def _check_name(job: Job) -> None:
     ledger = job.ledger()
     existing = ledger.info()
-    if existing is not None and parse_recipe(existing.recipe).identity() != job.recipe.identity():
+    if existing is None:
+        return
+    if parse_recipe(existing.recipe).identity() != job.recipe.identity():
         raise StorageError(f"run {ledger.path} holds another recipe; choose another --name")
+    code = code_of(job.recipe)
+    if changed := [name for name in code if existing.code.get(name) != code[name]]:
+        raise StorageError(
+            f"run {ledger.path} was made with another version of {changed[0]}; choose another --name"
+        )
+
+
+@contextlib.contextmanager
+def _sole_driver(job: Job) -> Iterator[None]:
+    """Keep other drivers from this run; refuse if one on this machine has it, wait if one elsewhere has.
+
+    Raises:
+        StorageError: if the run is being run.
+    """
+    store, key = job.store(), f"run-{job.run}"
+    for held in current_leases(store, key):
+        holder = held.holder()
+        if holder.get("host") == this_host() and not held.is_over(0.0, math.inf):
+            raise StorageError(
+                f"run {job.ledger().path} is being run by process {holder['pid']}; wait for it, or stop it"
+            )
+    with store.lease(key):
+        yield
 
 
 def _open(job: Job) -> None:
@@ -115,8 +145,11 @@ def _open(job: Job) -> None:
             hardware=hardware(),
             command=" ".join(sys.argv),
             time=time.time(),
+            code=code_of(job.recipe),
         )
     )
+    if job.recipe.search.trials is not None:
+        ledger.request_trials(job.recipe.search.trials)
     ledger.clear_stop()
 
 
@@ -136,6 +169,8 @@ def _sweep(job: Job, history: History, listener: Listener | None) -> Run:
         _tuner(job, space, search, samples, counter, scratch).fit()
     for config, error in counter.failures:
         _record_failure(job, Suggested.from_config(config), error)
+    if counter.problem:
+        raise StorageError(counter.problem)
     ledger.compact()
     after = History(job)
     status: RunStatus = "failed" if counter.failures else "stopped" if after.remaining else "done"

@@ -15,6 +15,7 @@ from search_spaces.cost import branch_steps, steps_per_epoch
 from search_spaces.explain import explain
 from search_spaces.recipe import Recipe, RecipeError
 from sweeper.data import Task
+from sweeper.data.augment import windows
 from sweeper.models import build_model
 from sweeper.store import StorageError, Store, probe
 from sweeper.trial import load_task
@@ -111,6 +112,7 @@ def _check_trials(configs: list[TrialConfig], task: Task) -> None:
         branch_steps(config.trunk, steps_per_epoch(images, config.train.batch_size))
         for split in config.measures.splits:
             task.split(split)
+        windows(task.train[0][:1], config.train.augment)
         model = config.model.model_dump_json()
         if model not in models:
             build_model(config.model.name, arguments(config.model), task, config.seed)

@@ -8,7 +8,8 @@ from typing import Any
 
 from ray import tune
 
-from sweeper.tuning.trainable import DRAINED
+from sweeper.tuning.drain import Drain
+from sweeper.tuning.trainable import DRAINED, PROBLEM
 
 
 @dataclass(frozen=True)
@@ -46,17 +47,19 @@ class Counter(tune.Callback):
         path: str,
         total: int,
         replayed: int,
-        draining: Callable[[], bool],
+        drain: Drain,
         listener: Listener | None,
     ) -> None:
         self._path, self._total, self._replayed = path, total, replayed
-        self._draining = draining
+        self._drain = drain
         self._listener = listener
         self.failures: list[tuple[dict[str, Any], str]] = []
         """Suggestion and reason of each trial that died for good."""
         self._started = time.monotonic()
         self._running: set[str] = set()
         self._epochs: dict[str, float] = {}
+        self.problem = ""
+        """Why the storage failed a trial; empty if it didn't."""
         self._counts = dict.fromkeys(("ok", "diverged", "at_chance"), 0)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -77,7 +80,7 @@ class Counter(tune.Callback):
             at_chance=counts["at_chance"],
             epochs=sum(self._epochs.values()),
             seconds=time.monotonic() - self._started,
-            draining=self._draining(),
+            draining=self._drain(),
         )
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
@@ -98,6 +101,10 @@ class Counter(tune.Callback):
         """Count a trial that has ended."""
         self._running.discard(trial.trial_id)
         result = trial.last_result
+        if result.get(PROBLEM):
+            # No other trial would fare better in a storage that is full.
+            self.problem = result[PROBLEM]
+            self._drain.request()
         if not result.get(DRAINED):
             self._counts[result.get("status", "ok")] += 1
         self._tell()

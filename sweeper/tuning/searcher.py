@@ -15,7 +15,7 @@ from ray.tune.search import Searcher
 from ray.tune.search.basic_variant import BasicVariantGenerator
 from ray.tune.search.optuna import OptunaSearch
 
-from analysis.records import Outcome, Suggestion
+from analysis.records import Suggestion
 from sweeper.data import derive_seed
 from sweeper.measuring import floor_of
 from sweeper.tuning.job import Job, Suggested, grid_order
@@ -32,22 +32,21 @@ class History:
     def __init__(self, job: Job) -> None:
         self.job = job
         self._ledger = job.ledger()
-        outcomes = self._ledger.outcomes()
-        recipe = job.recipe
-        self.finished: dict[int, tuple[Suggested, Outcome]] = {}
-        suggested: dict[int, Suggested] = {}
-        for known in self._ledger.suggestions():
-            suggested[known.number] = Suggested(known.number, known.overrides)
-            outcome = outcomes.get(known.trial)
-            if outcome is not None and outcome.status != "failed":
-                self.finished[known.number] = (suggested[known.number], outcome)
-        self._recorded = set(suggested)
-        if recipe.search.sampler == "grid":
-            suggested = {n: Suggested(n, point) for n, point in enumerate(grid_order(recipe))}
-        self.total = len(suggested) if recipe.search.sampler == "grid" else recipe.search.trials or 0
-        self.unfinished = [s for n, s in sorted(suggested.items()) if n not in self.finished]
+        grid = job.recipe.search.sampler == "grid"
+        known = {s.trial: Suggested(s.number, s.overrides) for s in self._ledger.suggestions()}
+        outcomes = {t: o for t, o in self._ledger.outcomes().items() if o.status != "failed"}
+        self._recorded = set(known)
+        if grid:
+            # A grid knows its points: one whose suggestion is damaged is not run again.
+            points = [Suggested(number, point) for number, point in enumerate(grid_order(job.recipe))]
+            known = {job.trial(suggested)[0]: suggested for suggested in points}
+        self.total = len(known) if grid else job.recipe.search.trials or 0
+        self.finished = [(s, outcomes[trial]) for trial, s in known.items() if trial in outcomes]
+        """What is done: points with how they ended."""
+        self.unfinished = [suggested for trial, suggested in known.items() if trial not in outcomes]
         """Points to run before any new one; of a grid, all there are to run."""
-        self.next_number = max(suggested, default=-1) + 1
+        numbers = [suggested.number for suggested in known.values()] + [o.number for o in outcomes.values()]
+        self.next_number = max(numbers, default=-1) + 1
 
     @property
     def remaining(self) -> int:
@@ -61,10 +60,10 @@ class History:
 
     def record(self, suggested: Suggested) -> None:
         """Write a point to the ledger before its trial starts."""
-        if suggested.number in self._recorded:
-            return
-        self._recorded.add(suggested.number)
         trial, config = self.job.trial(suggested)
+        if trial in self._recorded:
+            return
+        self._recorded.add(trial)
         self._ledger.suggest(
             Suggestion(
                 trial=trial,
@@ -124,7 +123,7 @@ class NoiseSearch(OptunaSearch):
         self._waiting = list(history.unfinished)
         self._next = history.next_number
         self._new = history.remaining - len(self._waiting)
-        for suggested, outcome in history.finished.values():
+        for suggested, outcome in history.finished:
             self._study.add_trial(
                 create_trial(
                     params=to_params(self._declared, suggested.point),

@@ -1,6 +1,7 @@
 """The Tune trainable: one trial, one step per branch point, each step recorded before it is reported."""
 
 import socket
+import sys
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -12,11 +13,13 @@ from analysis.records import MergeRecord, Outcome, Stage, Status
 from analysis.verdict import objective_selection
 from search_spaces.config import TrialConfig
 from sweeper.measuring import floor_of, objective
+from sweeper.store import StorageError
 from sweeper.trial import TrialName, run_trial
 from sweeper.tuning.job import Job, Suggested
 
 METRIC = "objective"
 DRAINED = "drained"
+PROBLEM = "problem"
 
 
 class TrialRunner(tune.Trainable):
@@ -29,6 +32,8 @@ class TrialRunner(tune.Trainable):
     def setup(self, config: dict[str, Any], job: Job) -> None:  # type: ignore[override]
         """Take up the first trial of this actor."""
         self.job = job
+        if job.directory not in sys.path:
+            sys.path.insert(0, job.directory)
         self.store = job.store()
         self.ledger = job.ledger()
         self.selection = objective_selection(job.recipe.model_dump(mode="json"))
@@ -43,7 +48,13 @@ class TrialRunner(tune.Trainable):
         return True
 
     def step(self) -> dict[str, Any]:
-        """Run to the next branch point."""
+        """Run to the next branch point; a storage that fails ends the trial as drained, and says why."""
+        try:
+            return self._advance()
+        except StorageError as error:
+            return {METRIC: self._objective(), DRAINED: True, PROBLEM: str(error), "done": True}
+
+    def _advance(self) -> dict[str, Any]:
         started = time.perf_counter(), time.process_time()
         if self.ledger.stop_requested():
             return {METRIC: self._objective(), DRAINED: True, "done": True}

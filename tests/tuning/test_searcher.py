@@ -105,6 +105,31 @@ def test_a_new_driver_replays_the_old_one(tmp_path):
     assert second.suggest("one too many") == Searcher.FINISHED
 
 
+def test_a_damaged_suggestion_neither_runs_a_finished_point_again_nor_stays_damaged(tmp_path):
+    job = job_for(small_recipe(), tmp_path)
+    history = History(job)
+    done, waiting = history.unfinished[:2]
+    for suggested in (done, waiting):
+        history.record(suggested)
+        path = tmp_path / "runs" / "run" / "parts" / job.trial(suggested)[0] / "0" / "suggested.json"
+        path.write_bytes(path.read_bytes()[:40])
+    finish(job, {"suggested": done.to_config()}, 0.5)
+
+    again = History(job)
+    assert [suggested.number for suggested, _ in again.finished] == [done.number]
+    assert again.remaining == 3
+    again.record(waiting)
+    assert [s.number for s in job.ledger().suggestions()] == [waiting.number]
+
+
+def test_the_most_trials_ever_asked_for_are_remembered(tmp_path):
+    ledger = job_for(adaptive_recipe(3), tmp_path).ledger()
+    assert ledger.requested_trials() == 0
+    for trials in (3, 80, 5):
+        ledger.request_trials(trials)
+    assert ledger.requested_trials() == 80
+
+
 def test_grid_numbers_do_not_depend_on_how_many_trials_are_asked_for():
     whole = grid_order(small_recipe())
     assert sorted(map(str, whole)) == sorted(map(str, small_recipe().grid()))

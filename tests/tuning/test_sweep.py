@@ -114,6 +114,42 @@ def test_a_name_is_not_given_to_another_recipe(grid, tmp_path):
         sweeper.tuning.run(other, storage, name=run.path.rsplit("/", 1)[1])
 
 
+def test_a_changed_line_of_the_users_code_is_another_run_and_trains_again(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    source = tmp_path / "lines_of_mine.py"
+    source.write_text("from tests.tuning.components import build_task as build\n", encoding="utf-8")
+    recipe = small_recipe(
+        task={"name": "lines_of_mine:build"},
+        train={"noise_scale": 0.01, "batch_size": 16},
+        space={"train/noise_scale": {"values": [0.1]}},
+    )
+    first = sweeper.tuning.run(recipe, "sweeps")
+    assert first.status == "done", read_trials(first.path).error.to_list()
+    source.write_text(source.read_text(encoding="utf-8") + "# another line\n", encoding="utf-8")
+    with pytest.raises(StorageError, match="another version of lines_of_mine:build; choose another --name"):
+        sweeper.tuning.resume(first.path)
+    second = sweeper.tuning.run(recipe, "sweeps")
+    assert second.path != first.path
+    assert epochs(second.path) == epochs(first.path) > 0
+
+
+def test_a_full_storage_stops_the_sweep_and_keeps_what_is_finished(tmp_path):
+    recipe = small_recipe(retention={"keep": "endpoints", "quota_gib": 50e3 / 2**30})
+    with pytest.raises(StorageError, match="quota"):
+        sweeper.tuning.run(recipe, str(tmp_path), name="run")
+    assert "failed" not in set(read_trials(f"{tmp_path}/runs/run").status)
+
+
+def test_a_run_has_one_driver(grid):
+    recipe, storage, _ = grid
+    more = parse_recipe(recipe.model_dump(mode="json"), {"train/momentum": 0.7})
+    with (
+        Store(storage).lease("run-taken"),
+        pytest.raises(StorageError, match="is being run by process"),
+    ):
+        sweeper.tuning.run(more, storage, name="taken")
+
+
 def test_divergence_is_data_and_ends_nothing(tmp_path):
     recipe = small_recipe(
         model={"name": "mlp", "widths": [12], "norm": "none"},
@@ -176,7 +212,8 @@ def test_records_alone_are_kept_in_a_relative_storage(tmp_path, monkeypatch):
         ({"merges": [{"kind": "ties"}]}, 'can be planned but not run yet: no merge "ties"'),
         ({"task": {"name": "resisc45"}}, 'no task "resisc45"'),
         ({"model": {"name": "mlp"}, "task": {"name": "cifar10", "root": "/nowhere"}}, "/nowhere"),
-        ({"measures": {"splits": ["ood"]}}, 'has no split "ood"'),
+        ({"task": {"name": f"{COMPONENTS}:build_task"}}, 'augment "shift" needs images'),
+        ({"measures": {"splits": ["validation", "ood"]}}, 'has no split "ood"'),
     ],
 )
 def test_what_cannot_run_is_refused_in_one_line_before_anything_starts(tmp_path, changes, message):
