@@ -115,6 +115,7 @@ def test_records_of_a_killed_adaptive_search_equal_fresh_runs_of_their_configs(t
         )
 
 
+@pytest.mark.slow
 def test_an_interrupt_drains_and_a_second_run_finishes(tmp_path):
     recipe = small_recipe(
         **LONGER, space={"train/noise_scale": {"values": [0.001, 0.003, 0.01, 0.03, 0.1, 0.3]}}

@@ -96,6 +96,7 @@ def test_a_longer_trunk_or_another_branch_trains_only_what_is_new(grid):
     assert set(read_trials(run.path).epochs_trained) == {2 * 1.0}
 
 
+@pytest.mark.slow
 def test_more_trials_of_an_adaptive_search_keep_the_first(tmp_path):
     recipe = adaptive_recipe(2)
     first = sweeper.tuning.run(recipe, str(tmp_path))
@@ -178,6 +179,7 @@ def test_a_worker_that_is_killed_is_replaced_and_goes_on(tmp_path):
     assert epochs(run.path) <= epochs(calm.path)
 
 
+@pytest.mark.slow
 def test_a_trial_that_keeps_failing_costs_only_itself_and_is_retried_by_resume(tmp_path):
     broken = tmp_path / "broken"
     broken.touch()
