@@ -85,8 +85,9 @@ def run(
     with connected(address):
         check_nodes(job.store())
         with _sole_driver(job):
-            _open(job)
-            return _sweep(job, History(job), listener)
+            history = History(job)
+            _open(job, history.total)
+            return _sweep(job, history, listener)
 
 
 def resume(
@@ -135,7 +136,7 @@ def _sole_driver(job: Job) -> Iterator[None]:
         yield
 
 
-def _open(job: Job) -> None:
+def _open(job: Job, trials: int) -> None:
     ledger = job.ledger()
     ledger.create(
         RunInfo(
@@ -148,8 +149,8 @@ def _open(job: Job) -> None:
             code=code_of(job.recipe),
         )
     )
-    if job.recipe.search.trials is not None:
-        ledger.request_trials(job.recipe.search.trials)
+    # The whole of a grid is a number too: a smaller --trials, now or later, must not shorten what resume does.
+    ledger.request_trials(trials)
     ledger.clear_stop()
 
 
