@@ -47,7 +47,7 @@ def check_recipe(recipe: Recipe) -> None:
 
 
 def check_nodes(store: Store) -> None:
-    """Check that the driver and every node of the cluster write and read the same storage.
+    """Check that the driver and every other node of the cluster write and read the same storage.
 
     Raises:
         StorageError: naming the first node that can't, and the path.
@@ -59,7 +59,12 @@ def check_nodes(store: Store) -> None:
     store.write(path, token.encode())
     try:
         # A head without CPUs and GPUs runs no trials, and may be without the storage.
-        nodes = [node for node in ray.nodes() if node["Alive"] and {"CPU", "GPU"} & node["Resources"].keys()]
+        here = ray.get_runtime_context().get_node_id()
+        nodes = [
+            node
+            for node in ray.nodes()
+            if node["Alive"] and node["NodeID"] != here and {"CPU", "GPU"} & node["Resources"].keys()
+        ]
         answers = [
             _probe_from.options(
                 num_cpus=0,

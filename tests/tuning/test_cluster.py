@@ -63,7 +63,9 @@ import ray
 from sweeper.store import Store
 from sweeper.tuning import ClusterError, check_nodes, preflight
 os.environ["PYTHONPATH"] = sys.argv[1]
-ray.init(address="local", num_cpus=0, num_gpus=1, include_dashboard=False, log_to_driver=False)
+from ray.cluster_utils import Cluster
+nodes = Cluster(initialize_head=True, connect=True, head_node_args={"num_cpus": 0})
+nodes.add_node(num_cpus=0, num_gpus=1)
 for preflight.PROBE_SECONDS in (0.0, 120.0):
     try:
         check_nodes(Store(sys.argv[2]))
