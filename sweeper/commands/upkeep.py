@@ -28,7 +28,8 @@ def gc(
 ) -> None:
     """Remove checkpoints that no run refers to, and what killed processes left behind.
 
-    Nothing younger than an hour is removed.
+    Nothing younger than an hour is removed, nor what was saved since an unfinished trial began: it may be that
+    trial's. Finish the run, or delete its folder.
 
     Example: sweeper gc --storage sweeps --dry-run
     """

@@ -1,5 +1,6 @@
 """Frees what nothing refers to: objects no run names, leases of the dead, temporary files of the killed."""
 
+import time
 from dataclasses import dataclass
 
 from sweeper.store.files import TEMPORARY, Storage
@@ -22,9 +23,9 @@ class GcReport:
 def collect_garbage(url: str, dry_run: bool = False, grace_seconds: float = 3600.0) -> GcReport:
     """Remove objects that no run names, dead leases, and what killed writers left.
 
-    Nothing younger than `grace_seconds` is removed, and no object under a live lease. Objects of a running trial
-    are named only once their branch point is measured: let the grace exceed the longest time between two branch
-    points, or collect while nothing runs. What is removed too much is trained again.
+    Nothing younger than `grace_seconds` is removed, and no object under a live lease. Objects of a trial are named
+    only once their branch point is measured, so what was saved since an unfinished trial began may be its own and
+    stays: finish the run, or delete it.
 
     Args:
         url: the storage root.
@@ -41,11 +42,15 @@ def collect_garbage(url: str, dry_run: bool = False, grace_seconds: float = 3600
     dead = [lease for lease in leases if lease.is_over(storage.age(lease.path(storage)) - grace_seconds)]
     named = {lease.key for lease in leases if lease not in dead}
     leftovers = [path for path in storage.find(storage.root) if path.endswith(TEMPORARY)]
+    grace_of_objects = grace_seconds
     for run in list_runs(storage):
         ledger = Ledger(storage, run)
         named |= ledger.keys()
         leftovers += ledger.orphans()
-    garbage = [key for key in sizes.keys() - named if storage.age(object_path(storage, key)) > grace_seconds]
+        grace_of_objects = max([grace_of_objects, *(time.time() - s.time for s in ledger.unfinished())])
+    garbage = [
+        key for key in sizes.keys() - named if storage.age(object_path(storage, key)) > grace_of_objects
+    ]
     leftovers = [path for path in leftovers if storage.age(path) > grace_seconds]
     if not dry_run:
         for path in (*(object_path(storage, key) for key in garbage), *leftovers):

@@ -145,6 +145,12 @@ class Ledger:
                 best[outcome.trial] = outcome
         return best
 
+    def unfinished(self) -> list[Suggestion]:
+        """Return the suggestions of trials that have not ended, or failed: a resumed run goes on with them."""
+        outcomes = self.outcomes()
+        ended = {trial for trial, outcome in outcomes.items() if outcome.status != "failed"}
+        return [suggestion for suggestion in self.suggestions() if suggestion.trial not in ended]
+
     def stages(self, trial: str) -> dict[int, Stage]:
         """Return branch step → the first valid stage over the attempts at `trial`."""
         parts, compacted = self._read(Stage, trial)

@@ -1,6 +1,8 @@
 """What a run was made with."""
 
+import contextlib
 import os
+import pathlib
 import platform
 from importlib.metadata import version
 from typing import Any
@@ -32,8 +34,18 @@ def hardware() -> dict[str, Any]:
     return {
         "host": platform.node(),
         "system": platform.platform(),
-        "processor": platform.processor() or platform.machine(),
+        "processor": _processor(),
         "cores": os.cpu_count(),
         "memory_gib": round(memory, 1),
         "accelerators": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
     }
+
+
+def _processor() -> str:
+    """Return the processor's name; Linux says it in a file, and `platform` at best its architecture."""
+    with contextlib.suppress(OSError), pathlib.Path("/proc/cpuinfo").open(encoding="utf-8") as lines:
+        for line in lines:
+            name, _, value = line.partition(":")
+            if name.strip() == "model name":
+                return value.strip()
+    return platform.processor() or platform.machine()

@@ -188,7 +188,7 @@ def test_the_demo_is_the_hump_of_the_digits() -> None:
     assert recipe.scale == "cpu"
     assert 35 <= len(list(recipe.grid())) <= 45
     trial = next(map(recipe.trial, recipe.grid()))
-    assert trial_epochs(trial, 600) == 90 + 6 * 4 * 8
+    assert trial_epochs(trial, 600) == 150 + 10 * 4 * 8
 
 
 @pytest.mark.parametrize(

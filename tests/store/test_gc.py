@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from example_run import key_of, write_run
+from example_run import key_of, outcome, write_run
 
 from sweeper.store import GcReport, Ledger, Storage, StorageError, Store, collect_garbage
 from sweeper.store.objects import object_path
@@ -24,6 +24,9 @@ def test_what_runs_name_stays_and_the_rest_goes(url: str, compacted: bool) -> No
     store.write(
         f"{store.root}/runs/run/parts/t5/0/stage-20.json", f'{{"key_a": "{CORRUPT_REFERENCE}", '.encode()
     )
+    assert collect_garbage(url, grace_seconds=0.0).objects == 0, "all may be of the unfinished trials"
+    ledger.outcome(outcome("t4", 4, attempt=1))
+    ledger.outcome(outcome("t5", 5))
     if compacted:
         ledger.compact()
     expected = GcReport(
