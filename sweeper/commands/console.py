@@ -131,8 +131,8 @@ def show_status(info: "StatusInfo") -> None:
         "run": info.path,
     }
     _table(None, [[name, text] for name, text in lines.items()])
-    if info.state != "done":
-        say(f"If nothing runs it any more: sweeper resume {info.path}")
+    if info.state in {"stopped", "interrupted"}:
+        say(f"Go on with: sweeper resume {info.path}")
 
 
 def show_verdict(found: "Verdict") -> None:

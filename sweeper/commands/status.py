@@ -34,8 +34,9 @@ class StatusInfo:
     path: str
     recipe: str
     scale: str
-    state: Literal["done", "stopped", "unfinished"]
-    """`stopped`: a stop was asked for. A ledger can't tell whether a driver is alive: see `idle_seconds`."""
+    state: Literal["done", "running", "stopping", "stopped", "interrupted"]
+    """`stopping`: a stop was asked for and trials end at their next branch point. `interrupted`: nobody runs it;
+    a driver that died on another machine is taken for alive until its lease ends, within minutes."""
     total: int
     ok: int
     diverged: int
@@ -74,7 +75,6 @@ def status_info(path: str) -> StatusInfo:
     done = sum(counts.get(status, 0) for status in ("ok", "diverged", "at_chance"))
     # A run may have been given more --trials later than its head says.
     total = max(planned_trials(recipe), ledger.requested_trials(), len(trials))
-    stopped = ledger.stop_requested()
     found = verdict(path)
     point = found.point
     return StatusInfo(
@@ -82,7 +82,7 @@ def status_info(path: str) -> StatusInfo:
         path=path,
         recipe=recipe.name,
         scale=recipe.scale,
-        state="done" if done >= total else "stopped" if stopped else "unfinished",
+        state="done" if done >= total else _state(ledger),
         total=total,
         ok=counts.get("ok", 0),
         diverged=counts.get("diverged", 0),
@@ -96,3 +96,10 @@ def status_info(path: str) -> StatusInfo:
         else Peak(**{field: getattr(point, field) for field in Peak.__dataclass_fields__}),
         reason=found.reason,
     )
+
+
+def _state(ledger: Ledger) -> Literal["running", "stopping", "stopped", "interrupted"]:
+    """Return what goes on in a run that isn't done."""
+    if ledger.stop_requested():
+        return "stopping" if ledger.driven() else "stopped"
+    return "running" if ledger.driven() else "interrupted"

@@ -18,7 +18,7 @@ from analysis.records import Outcome, RunInfo, Stage, Suggestion
 from search_spaces.base import Frozen
 from sweeper.store.compaction import Compacted, FinishedTrial, write_compact
 from sweeper.store.files import Storage, StorageError
-from sweeper.store.leases import lease
+from sweeper.store.leases import current_leases, lease
 
 LOG = logging.getLogger(__name__)
 
@@ -63,6 +63,16 @@ class Ledger:
     def path(self) -> str:
         """The run's directory as users write it: a path, or a URL with its protocol."""
         return f"{self.storage.url}/runs/{self.run}"
+
+    @property
+    def driver_key(self) -> str:
+        """The key that the one process which runs the sweep leases."""
+        return f"run-{self.run}"
+
+    def driven(self) -> bool:
+        """Return whether a process runs the sweep now, as far as its lease tells."""
+        held = current_leases(self.storage, self.driver_key)
+        return any(not one.is_over(self.storage.age(one.path(self.storage))) for one in held)
 
     def create(self, info: RunInfo) -> bool:
         """Write the head of the run; return False if the run exists, whose head then stays as it is.

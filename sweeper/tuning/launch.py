@@ -125,7 +125,7 @@ def _sole_driver(job: Job) -> Iterator[None]:
     Raises:
         StorageError: if the run is being run.
     """
-    store, key = job.store(), f"run-{job.run}"
+    store, key = job.store(), job.ledger().driver_key
     for held in current_leases(store, key):
         holder = held.holder()
         if holder.get("host") == this_host() and not held.is_over(0.0, math.inf):

@@ -10,6 +10,7 @@ from pandas.testing import assert_frame_equal
 from analysis.reading import read_records, read_trials
 from analysis.verdict import recommend_info, verdict
 from sweeper.store import Ledger, Store
+from sweeper.store.leases import lease
 
 
 def test_a_run_goes_by_path_and_by_name(sweeper, own_run, tmp_path, monkeypatch):
@@ -42,10 +43,16 @@ def test_status_of_an_unfinished_run(sweeper, own_run):
     for path in outcomes:
         path.unlink()
     status = json.loads(sweeper("status", own_run.name, "--json").out)
-    assert (status["state"], status["done"], status["peak"]) == ("unfinished", 0, None)
+    assert (status["state"], status["done"], status["peak"]) == ("interrupted", 0, None)
     text = sweeper("status", own_run.name).out
-    assert "unfinished, 0 of 6 trials" in text
+    assert "interrupted, 0 of 6 trials" in text
     assert f"sweeper resume {own_run}" in text
+    ledger = Ledger.at(str(own_run))
+    with lease(ledger.storage, ledger.driver_key, seconds=60.0):
+        assert json.loads(sweeper("status", own_run.name, "--json").out)["state"] == "running"
+        ledger.request_stop()
+        assert json.loads(sweeper("status", own_run.name, "--json").out)["state"] == "stopping"
+    assert json.loads(sweeper("status", own_run.name, "--json").out)["state"] == "stopped"
 
 
 @pytest.mark.parametrize("format_", ["csv", "parquet", "json"])
