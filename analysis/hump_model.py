@@ -125,7 +125,7 @@ class Density:
 
     def prior_draws(self, size: int, rng: np.random.Generator) -> Array:
         """Return draws (size, k), those with too low a steepness drawn again."""
-        theta = np.empty((0, LN_TAU + (1 + self.curves if self.curves else 0)))
+        theta = self._free_draws(0, rng)
         while len(theta) < size:
             theta = np.concatenate([theta, self._free_draws(size, rng)])
             theta = theta[(theta[:, LN_P] >= math.log(LOWEST_STEEPNESS)).all(axis=1)]
@@ -165,11 +165,17 @@ class Density:
         log_normal = -0.5 * (((normal - centre) / deviation) ** 2).sum(axis=1)
         return np.where(allowed, log_shape + log_normal, -np.inf)
 
+    def shift(self, theta: Array) -> Array | float:
+        """Return how far to the right of m, in decades, the curve of each trial peaks: τ z_c (N, n)."""
+        if not self.curves:
+            return 0.0
+        shift: Array = np.exp(theta[:, LN_TAU, None]) * theta[:, LN_TAU + 1 + self.labels]
+        return shift
+
     def log_likelihood(self, theta: Array) -> Array:
         """Return Σ_i of log density of y_i − f, or of log P(noise ≤ y_i − f) where censored, (N,)."""
-        shift = np.exp(theta[:, LN_TAU, None]) * theta[:, LN_TAU + 1 + self.labels] if self.curves else 0.0
         ln_width = theta[:, LN_S, None] + math.log(math.sqrt(3) / math.pi)
-        t = (self.value - hump(theta, self.x, shift)) * np.exp(-ln_width)
+        t = (self.value - hump(theta, self.x, self.shift(theta))) * np.exp(-ln_width)
         size = np.abs(t)
         soft = np.log(1 + np.exp(-size))
         # Logistic noise: log σ(t) = min(t, 0) − soft, and its density has log σ(t) + log σ(−t) − ln width.
