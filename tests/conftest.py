@@ -21,7 +21,7 @@ def ray_cluster():
     from sweeper.tuning.cluster import QUIET
 
     os.environ.update(QUIET)
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     yield ray
     ray.shutdown()
 
