@@ -88,7 +88,7 @@ def plain_sweep(trials: int, storage: str) -> dict[str, float]:
     from ray import tune
     from ray.tune.search.optuna import OptunaSearch
 
-    ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+    ray.init("local", include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     slots = int(ray.cluster_resources()["CPU"])
     tuner = tune.Tuner(
         partial(_plain_trial, storage=storage),
