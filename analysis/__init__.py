@@ -8,6 +8,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from analysis.collapse import Collapse, collapse
 from analysis.critical_point import CriticalPoint, critical_point
 from analysis.reading import RunError, read_measurements, read_records, read_run_info, read_trials
 from analysis.table import GainCurve, Selection, gain_curve
@@ -17,9 +18,9 @@ if TYPE_CHECKING:
     from analysis.report import write_report
 
 __all__ = [
-    "CriticalPoint", "GainCurve", "Recommendation", "RunError", "Selection", "Verdict", "critical_point",
-    "gain_curve", "objective_selection", "read_measurements", "read_records", "read_run_info", "read_trials",
-    "recommend_info", "verdict", "write_report",
+    "Collapse", "CriticalPoint", "GainCurve", "Recommendation", "RunError", "Selection", "Verdict", "collapse",
+    "critical_point", "gain_curve", "objective_selection", "read_measurements", "read_records",
+    "read_run_info", "read_trials", "recommend_info", "verdict", "write_report",
 ]  # fmt: skip
 
 
