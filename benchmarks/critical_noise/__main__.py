@@ -16,10 +16,19 @@ from benchmarks.critical_noise.humps import FAMILIES, WITHOUT_PEAK
 from benchmarks.critical_noise.measure import ARMS, measure
 from benchmarks.critical_noise.summary import summary
 
-
-COLUMNS = (
-    "family", "repeat", "arm", "trials", "stopped", "seconds", "estimate", "error", "regret", "covered", "claimed", "low", "high",
-)  # fmt: skip
+COLUMNS = [
+    "family",
+    "repeat",
+    "arm",
+    "trials",
+    "stopped",
+    "seconds",
+    "estimate",
+    "error",
+    "regret",
+    "covered",
+]
+COLUMNS += ["claimed", "low", "high"]
 
 
 def main() -> None:
