@@ -5,14 +5,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from analysis.figures import style
-from analysis.table import Floats, Selection, experiments
+from analysis.table import Floats, Selection, Strings, experiments
 
 MOST_BOXES = 14
 """More distinct values than this, as a random search gives, are gathered into bins of equal log width."""
+MOST_POINTS = 3000
+"""Of more numbers only the boxes are drawn."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,8 @@ class Box:
 
     label: str
     values: Floats
+    trials: Strings
+    """Whose they are."""
     collapsed: int
     """Pairs without status ok, which have no place in the box."""
 
@@ -100,55 +102,90 @@ def _labels(values: pd.Series) -> pd.Series:
 def _facet(rows: pd.DataFrame, labels: pd.Series) -> tuple[Box, ...]:
     by_label = rows.groupby(labels.loc[rows.index], observed=True)
     return tuple(
-        Box(str(label), part["number"].dropna().to_numpy(np.float64), int((part["status"] != "ok").sum()))
+        Box(
+            str(label),
+            (held := part.dropna(subset="number"))["number"].to_numpy(np.float64),
+            held["trial"].to_numpy(object),
+            int((part["status"] != "ok").sum()),
+        )
         for label, part in by_label
     )
 
 
-def plot_boxes(info: BoxInfo, log_y: bool = False) -> go.Figure:
+def plot_boxes(info: BoxInfo, log_y: bool = False) -> style.Spec:
     """Return one panel per facet, one box per value; beneath each box how many pairs collapsed ("lost").
 
-    A linear axis starts no lower than `style.gain_range`; zooming out shows what lies below.
+    Whiskers reach the furthest number within 1.5 interquartile ranges of the box. Numbers are drawn beside it up
+    to `MOST_POINTS` of them. A linear axis starts no lower than `style.gain_range`; zooming out shows the rest.
     """
-    columns = max(1, len(info.facets))
-    figure = make_subplots(
-        1, columns, shared_yaxes=True, horizontal_spacing=0.03 / columns, column_titles=list(info.facets)
-    )
-    for column, boxes in enumerate(info.facets.values(), start=1):
+    boxes_of = list(info.facets.values())
+    values = np.concatenate([box.values for boxes in boxes_of for box in boxes] or [np.array([])])
+    data, axes = [], []
+    for panel, boxes in enumerate(boxes_of):
         styles = style.style_by(range(len(boxes)))
         for place, box in enumerate(boxes):
-            colour, symbol = styles[place]
-            trace = go.Box(
-                y=box.values,
-                x=np.full(len(box.values), place),
-                name=box.label.replace("<br>", " "),
-                width=0.6,
-                marker={"color": colour, "symbol": symbol, "size": 5},
-                line={"width": 1.5},
-                boxpoints="all",
-                jitter=0.5,
-                pointpos=0,
-                showlegend=False,
-                hovertemplate=style.hover(value="%{y:.4g}"),
-            )
-            figure.add_trace(trace, row=1, col=column)
+            if len(box.values):
+                data.append(_box_trace(box, place, styles[place][0]) | style.on(panel))
+            if len(box.values) and len(values) <= MOST_POINTS:
+                data.append(_point_trace(box, place, styles[place]) | style.on(panel))
         # Places by number: a category in which everything collapsed would vanish.
-        figure.update_xaxes(
-            title=style.LABELS[info.setting],
-            range=[-0.5, len(boxes) - 0.5],
-            tickvals=list(range(len(boxes))),
-            ticktext=[
-                f"{box.label}<br><i>{box.collapsed} lost</i>" if box.collapsed else box.label for box in boxes
-            ],
-            tickangle=0,
-            row=1,
-            col=column,
+        axes.append(
+            style.titled(
+                style.LABELS[info.setting],
+                range=[-0.5, len(boxes) - 0.5],
+                tickvals=list(range(len(boxes))),
+                ticktext=[
+                    f"{box.label}<br><i>{box.collapsed} lost</i>" if box.collapsed else box.label
+                    for box in boxes
+                ],
+                tickangle=0,
+                zeroline=False,
+            )
         )
-    figure.update_yaxes(title=info.quantity, row=1, col=1)
-    if log_y:
-        figure.update_yaxes(type="log")
-    else:
-        values = [box.values for boxes in info.facets.values() for box in boxes]
-        figure.update_yaxes(range=style.gain_range(np.concatenate([*values, []])))
-    style.finish(figure, height=380)
-    return figure.update_xaxes(zeroline=False)
+    y = {"type": "log"} if log_y else {"range": list(style.gain_range(values))}
+    return style.panels(
+        data,
+        axes,
+        [style.titled(info.quantity, **y)],
+        height=380,
+        gap=0.03 / len(axes),
+        titles=list(info.facets),
+    )
+
+
+def _box_trace(box: Box, place: int, colour: str) -> style.Spec:
+    low, median, high = np.quantile(box.values, [0.25, 0.5, 0.75])
+    reach = 1.5 * (high - low)
+    within = box.values[(box.values >= low - reach) & (box.values <= high + reach)]
+    summary = {
+        "q1": low,
+        "median": median,
+        "q3": high,
+        "lowerfence": within.min(),
+        "upperfence": within.max(),
+    }
+    return {
+        "type": "box",
+        "x": [place],
+        **{name: [float(value)] for name, value in summary.items()},
+        "name": f"{box.label.replace('<br>', ' ')}, {len(box.values)} pairs",
+        "width": 0.6,
+        "marker": {"color": colour},
+        "line": {"width": 1.5},
+        "showlegend": False,
+    }
+
+
+def _point_trace(box: Box, place: int, look: tuple[str, str]) -> style.Spec:
+    # Multiples of the golden ratio spread evenly, however many there are.
+    spread = (np.arange(len(box.values)) * 0.618034) % 1.0 - 0.5
+    return {
+        "type": "scatter",
+        "x": place + 0.45 * spread,
+        "y": box.values,
+        "mode": "markers",
+        "marker": {"color": look[0], "symbol": look[1], "size": 5, "opacity": 0.75},
+        "showlegend": False,
+        "text": box.trials.tolist(),
+        "hovertemplate": style.hover(trial="%{text}", value="%{y:.4g}"),
+    }

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 
 from analysis.figures import style
 from analysis.table import Floats, GainCurve, Strings
@@ -63,20 +62,22 @@ def _states(curve: GainCurve, trials: pd.DataFrame) -> Strings:
     )
 
 
-def plot_health(info: HealthInfo) -> go.Figure:
+def plot_health(info: HealthInfo) -> style.Spec:
     """Return stacked bars: trials by noise scale, coloured and patterned by what became of them."""
-    figure = go.Figure()
-    for state, heights in info.by_noise.items():
-        if heights.any():
-            colour, pattern = STATES[state]
-            figure.add_bar(
-                x=[style.number(centre, 2) for centre in info.noise_scale],
-                y=heights,
-                name=state,
-                marker={"color": colour, "pattern": {"shape": pattern, "solidity": 0.25}},
-                hovertemplate=style.hover(S="%{x}", trials="%{y}", state=state),
-            )
-    figure.update_xaxes(title=style.LABELS["noise_scale"], type="category")
-    highest = sum(info.by_noise.values(), np.zeros(len(info.noise_scale))).max(initial=0.0)
-    figure.update_yaxes(title="trials", dtick=max(1, round(highest / 5)))
-    return style.finish(figure, height=320, legend_traceorder="normal", barmode="stack", bargap=0.08)
+    places = [style.number(centre, 2) for centre in info.noise_scale]
+    data = [
+        {
+            "type": "bar",
+            "x": places,
+            "y": heights,
+            "name": state,
+            "marker": {"color": STATES[state][0], "pattern": {"shape": STATES[state][1], "solidity": 0.25}},
+            "hovertemplate": style.hover(S="%{x}", trials="%{y}", state=state),
+        }
+        for state, heights in info.by_noise.items()
+        if heights.any()
+    ]
+    highest = sum(info.by_noise.values(), np.zeros(len(places))).max(initial=0.0)
+    trials = style.titled("trials", dtick=max(1, round(highest / 5)))
+    scale = style.titled(style.LABELS["noise_scale"], type="category")
+    return style.panels(data, [scale], [trials], height=320, barmode="stack", bargap=0.08)

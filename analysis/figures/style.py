@@ -9,7 +9,6 @@ from itertools import cycle
 from typing import Any
 
 import numpy as np
-import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 PALETTE = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#8a8a8a"]
@@ -19,13 +18,24 @@ SYMBOLS = ["circle", "square", "diamond", "triangle-up", "cross", "star", "trian
 BAND, PEAK, GRID, MUTED = "rgba(128,128,128,0.28)", "rgba(213,94,0,0.16)", "rgba(128,128,128,0.22)", "#8a8a8a"
 PEAK_LINE = "#d55e00"
 
+Spec = dict[str, Any]
+"""A Plotly figure, trace or layout as a plain dict. `plotly.graph_objects.Figure(spec)` checks it, which takes
+longer than all else in a report: the tests do."""
+
 CONFIG = {
     "displaylogo": False,
-    "modeBarButtonsToRemove": ["sendChartToCloud", "select2d", "lasso2d"],
+    "modeBarButtonsToRemove": ["sendChartToCloud", "toImage", "select2d", "lasso2d"],
     "responsive": True,
-    "toImageButtonOptions": {"format": "svg"},
 }
-"""Plotly's configuration: no cloud button, no logo, vector images."""
+"""Plotly's configuration: no cloud button, no logo; the page adds buttons for SVG and PNG."""
+
+AXIS = {
+    "gridcolor": GRID,
+    "zerolinecolor": MUTED,
+    "linecolor": GRID,
+    "automargin": True,
+    "exponentformat": "e",
+}
 
 LABELS = {
     "lr": "learning rate",
@@ -71,30 +81,75 @@ def style_by(values: Iterable[Any]) -> dict[Any, tuple[str, str]]:
     }
 
 
-def finish(figure: go.Figure, height: int = 420, **layout: Any) -> go.Figure:
-    """Return `figure` with the house layout; keywords are Plotly's."""
-    figure.update_layout(
-        template=go.layout.Template(),
-        height=height,
-        margin={"l": 64, "r": 16, "t": 40, "b": 64},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"family": "system-ui, sans-serif", "size": 13},
-        hovermode="closest",
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
-        modebar={"bgcolor": "rgba(0,0,0,0)", "color": MUTED, "activecolor": PEAK_LINE},
-        **layout,
-    )
-    axis = {
-        "gridcolor": GRID,
-        "zerolinecolor": MUTED,
-        "linecolor": GRID,
-        "automargin": True,
-        "exponentformat": "e",
+def faint(colour: str) -> str:
+    """Return a hexadecimal colour as a tint that lets what lies below show through.
+
+    >>> faint("#0072b2")
+    'rgba(0,114,178,0.15)'
+    """
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red},{green},{blue},0.15)"
+
+
+def panels(
+    data: Sequence[Spec],
+    x: Sequence[Mapping[str, Any]],
+    y: Sequence[Mapping[str, Any]],
+    height: int = 420,
+    gap: float = 0.025,
+    titles: Sequence[str] = (),
+    **layout: Any,
+) -> Spec:
+    """Return panels in one row, with the house layout; other keywords are Plotly's.
+
+    Args:
+        data: traces; each says its panel with `on`.
+        x: axis of each panel.
+        y: axis of each panel, or one that all share.
+        height: in pixels.
+        gap: between panels, as a share of the width.
+        titles: above the panels.
+        layout: further fields of Plotly's layout.
+    """
+    width = (1 - gap * (len(x) - 1)) / len(x)
+    annotations = []
+    for index, axis in enumerate(x):
+        suffix = "" if index == 0 else f"{index + 1}"
+        left = index * (width + gap)
+        shared = {k: v for k, v in y[0].items() if k != "title"} | {"matches": "y", "showticklabels": False}
+        vertical = y[index] if index < len(y) else shared
+        layout[f"xaxis{suffix}"] = {**AXIS, "domain": [left, left + width], "anchor": f"y{suffix}", **axis}
+        layout[f"yaxis{suffix}"] = {**AXIS, "anchor": f"x{suffix}", **vertical}
+        if any(titles):
+            place = {"x": left + width / 2, "y": 1, "xanchor": "center", "yanchor": "bottom"}
+            annotations.append(
+                {"text": titles[index], "xref": "paper", "yref": "paper", "showarrow": False, **place}
+            )
+    house = {
+        "height": height,
+        "margin": {"l": 64, "r": 16, "t": 40, "b": 64},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "font": {"family": "system-ui, sans-serif", "size": 13},
+        "hovermode": "closest",
+        "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": MUTED, "activecolor": PEAK_LINE},
     }
-    figure.update_xaxes(**axis)
-    figure.update_yaxes(**axis)
-    return figure
+    return {
+        "data": list(data),
+        "layout": house | ({"annotations": annotations} if annotations else {}) | layout,
+    }
+
+
+def on(panel: int) -> dict[str, str]:
+    """Return the axes of a panel, counted from 0."""
+    suffix = "" if panel == 0 else f"{panel + 1}"
+    return {"xaxis": f"x{suffix}", "yaxis": f"y{suffix}"}
+
+
+def titled(text: str, **axis: Any) -> dict[str, Any]:
+    """Return an axis with a title."""
+    return {"title": {"text": text}, **axis}
 
 
 def hover(**lines: str) -> str:

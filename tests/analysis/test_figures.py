@@ -4,18 +4,28 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import pytest
-from conftest import Sweep, table_of
+from conftest import HEIGHT, Sweep, table_of, true_gain
 
 from analysis.figures import style
 from analysis.figures.accuracy import plot_single, single_info
+from analysis.figures.axes import AXES, axes_info, plot_axes
 from analysis.figures.boxes import MOST_BOXES, gain_boxes_info, plot_boxes, training_loss_info
 from analysis.figures.health import MOST_BARS, STATES, health_info, plot_health
+from analysis.figures.marks import MOST_GROUPS, MOST_MARKS, marks
 from analysis.figures.noise import noise_info, plot_noise
+from analysis.figures.overlay import overlay_info, plot_overlay
+from analysis.figures.residuals import plot_residuals, residual_info
+from analysis.figures.trace import plot_trace, trace_info
 from analysis.reading import read_trials
-from analysis.table import Selection, gain_curve
-from analysis.verdict import find_peak
+from analysis.table import Selection, gain_curve, trial_gains
+from analysis.verdict import find_peak, gain_at
 
 SELECTION = Selection()
+
+
+def marked(spec):
+    """Traces whose marks are trials, as Plotly understands them."""
+    return [trace for trace in go.Figure(spec).data if trace.text is not None]
 
 
 @pytest.fixture(scope="module")
@@ -30,20 +40,18 @@ def point(curve):
 
 def test_noise_info_holds_every_trial_once_by_batch_size(curve, point):
     info = noise_info(curve, point, SELECTION)
-    assert list(info.curves) == [16, 64, 128]
-    assert sorted(trial for part in info.curves.values() for trial in part.trial) == sorted(curve.trial)
-    for size, part in info.curves.items():
-        assert (part.batch_size == size).all()
+    assert list(info.marks) == [16, 64, 128]
+    assert sorted(trial for part in info.marks.values() for trial in part["trial"]) == sorted(curve.trial)
+    for size, part in info.marks.items():
+        assert (part["batch_size"] == size).all()
     assert info.bottom < np.nanmin(curve.gain) < np.nanmax(curve.gain) < info.top
 
 
 def test_the_trio_draws_the_same_gains_against_three_settings(curve, point):
-    figure = plot_noise(noise_info(curve, point, SELECTION))
-    trials = [trace for trace in figure.data if trace.customdata is not None]
+    trials = marked(plot_noise(noise_info(curve, point, SELECTION)))
     assert len(trials) == 9
     for first, second, third in zip(trials[::3], trials[1::3], trials[2::3], strict=True):
-        # Linked hovering counts on equal order in the three panels.
-        assert first.customdata == second.customdata == third.customdata
+        assert first.text == second.text == third.text
         np.testing.assert_array_equal(first.y, third.y)
         np.testing.assert_allclose(third.x, first.x / (second.x * (1 - 0.9)))
     styles = {(trace.marker.color, trace.marker.symbol[0]) for trace in trials}
@@ -51,8 +59,8 @@ def test_the_trio_draws_the_same_gains_against_three_settings(curve, point):
 
 
 def test_the_noise_panel_shows_the_curve_its_band_and_the_interval(curve, point):
-    figure = plot_noise(noise_info(curve, point, SELECTION))
-    band, mean = (trace for trace in figure.data if trace.legendgroup == "posterior")
+    figure = go.Figure(plot_noise(noise_info(curve, point, SELECTION)))
+    band, mean = (trace for trace in figure.data if trace.legendgroup == "curve, 95% band")
     size = len(point.curve.mean)
     np.testing.assert_array_equal(band.y[:size], point.curve.high)
     np.testing.assert_array_equal(band.y[size:], point.curve.low[::-1])
@@ -65,8 +73,8 @@ def test_the_noise_panel_shows_the_curve_its_band_and_the_interval(curve, point)
 def test_the_trio_stands_without_a_point_and_without_a_gain(demo_table):
     diverged = demo_table.assign(status="diverged", gain=np.nan)
     figure = plot_noise(noise_info(gain_curve(diverged), None, SELECTION))
-    assert not figure.layout.shapes
-    assert all(np.isfinite(trace.y).all() for trace in figure.data if trace.customdata is not None)
+    assert not figure["layout"]["shapes"]
+    assert all(np.isfinite(trace.y).all() for trace in marked(figure))
 
 
 def test_one_merge_that_fails_by_far_does_not_flatten_the_others(demo_table, point):
@@ -75,11 +83,12 @@ def test_one_merge_that_fails_by_far_does_not_flatten_the_others(demo_table, poi
     table.loc[first, "gain"] = -50.0
     info = noise_info(gain_curve(table), point, SELECTION)
     assert info.bottom > -1.0
-    drawn = [trace for trace in plot_noise(info).data if trace.customdata is not None]
+    drawn = marked(plot_noise(info))
     assert drawn[0].y[0] == info.bottom
-    assert drawn[0].customdata[0][3].startswith("-50 ")
-    assert plot_boxes(gain_boxes_info(table, "batch_size", SELECTION)).layout.yaxis.range[0] > -1.0
-    assert plot_single(single_info(table, SELECTION)).layout.yaxis.range[0] > -1.0
+    assert drawn[0].customdata[0][2].startswith("-50 ")
+    boxes, single = gain_boxes_info(table, "batch_size", SELECTION), single_info(table, SELECTION)
+    for spec in (plot_boxes(boxes), plot_single(single)):
+        assert spec["layout"]["yaxis"]["range"][0] > -1.0
     assert style.gain_range([-3.0, -1.0])[0] < -3.0
 
 
@@ -115,16 +124,16 @@ def test_boxes_are_faceted_by_what_sets_experiments_apart_but_not_by_the_setting
     by_rate = gain_boxes_info(table, "lr", SELECTION)
     assert len(by_rate.facets) == 4
     assert "model cnn, weight decay 0.0005" in by_rate.facets
-    assert len(plot_boxes(by_decay).layout.annotations) == 2
+    assert len(plot_boxes(by_decay)["layout"]["annotations"]) == 2
 
 
 def test_a_box_in_which_all_collapsed_keeps_its_place(demo_table):
     info = gain_boxes_info(demo_table, "lr", SELECTION)
     [boxes] = info.facets.values()
-    axis = plot_boxes(info).layout.xaxis
-    assert list(axis.tickvals) == list(range(len(boxes)))
-    assert list(axis.range) == [-0.5, len(boxes) - 0.5]
-    assert axis.ticktext[-1].endswith("<i>15 lost</i>")
+    axis = plot_boxes(info)["layout"]["xaxis"]
+    assert axis["tickvals"] == list(range(len(boxes)))
+    assert axis["range"] == [-0.5, len(boxes) - 0.5]
+    assert axis["ticktext"][-1].endswith("<i>15 lost</i>")
 
 
 def test_training_loss_is_that_of_endpoints_once_per_pair(demo_table):
@@ -151,7 +160,7 @@ def test_single_info_has_the_living_pairs_and_their_age(demo_table):
         30.0: 0.625,
         45.0: 1.0,
     }
-    drawn = plot_single(info)
+    drawn = go.Figure(plot_single(info))
     assert sum(len(trace.x) for trace in drawn.data) == len(rows)
     assert len({trace.marker.symbol for trace in drawn.data}) == 3
 
@@ -164,7 +173,7 @@ def test_health_counts_every_trial_once(curve, demo_run):
     }  # fmt: skip
     np.testing.assert_array_equal(info.noise_scale, np.unique(curve.noise_scale))
     assert sum(heights.sum() for heights in info.by_noise.values()) == 39
-    assert {bar.name for bar in plot_health(info).data} == {"ok", "at chance", "diverged"}
+    assert {bar["name"] for bar in plot_health(info)["data"]} == {"ok", "at chance", "diverged"}
 
 
 def test_health_tells_running_and_failed_trials_from_the_others(curve, demo_run):
@@ -208,6 +217,96 @@ def test_no_cloud_button_and_no_logo():
     assert "sendChartToCloud" in style.CONFIG["modeBarButtonsToRemove"]
 
 
+def test_trials_are_marks_of_their_own_up_to_a_limit_and_then_groups_that_lose_none():
+    trials = trial_gains(SELECTION.rows(table_of(Sweep(noise_scales=tuple(np.geomspace(1e-4, 0.3, 600))))))
+    each, gathered = marks(trials.head(MOST_MARKS)), marks(trials)
+    assert list(each["trials"]) == [1] * MOST_MARKS
+    assert len(gathered) <= MOST_GROUPS
+    assert gathered["trials"].sum() == len(trials) == 1800
+    ok = gathered[gathered["status"] == "ok"]
+    assert (ok["low"] < ok["gain"]).all()
+    assert (ok["gain"] < ok["high"]).all()
+    planted = np.array([true_gain(s, "loss") for s in ok["noise_scale"]])
+    # The median of some ten trials of three pairs each, of noise .07.
+    assert np.abs(ok["gain"] - planted).max() < 0.05 * HEIGHT["loss"]
+    assert (gathered.loc[gathered["status"] == "diverged", "noise_scale"] > 0.15).all()
+
+
+def test_pairs_beyond_a_limit_are_averaged_by_trial():
+    table = table_of(Sweep(noise_scales=tuple(np.geomspace(1e-4, 0.05, 500))))
+    info = single_info(table, SELECTION)
+    assert info.pairs == 4500
+    assert len(info.gain) == len(set(info.trial)) == 1500
+    rows = SELECTION.rows(table)
+    assert info.gain[info.trial == "00007"] == pytest.approx(
+        rows.loc[rows["trial"] == "00007", "gain"].mean()
+    )
+    drawn = plot_boxes(gain_boxes_info(table, "batch_size", SELECTION))["data"]
+    assert {trace["type"] for trace in drawn} == {"box"}
+
+
+def test_boxes_reach_from_quartile_to_quartile(demo_table):
+    [boxes] = gain_boxes_info(demo_table, "batch_size", SELECTION).facets.values()
+    drawn = plot_boxes(gain_boxes_info(demo_table, "batch_size", SELECTION))["data"]
+    for box, trace, points in zip(boxes, drawn[::2], drawn[1::2], strict=True):
+        inside = (box.values >= trace["q1"][0]) & (box.values <= trace["q3"][0])
+        assert inside.mean() == pytest.approx(0.5, abs=2 / len(box.values))
+        assert set(points["text"]) == set(box.trials)
+
+
+def test_residuals_are_what_the_curve_leaves(curve, point):
+    info = residual_info(curve, point, SELECTION)
+    for size, table in info.marks.items():
+        assert (table["status"] == "ok").all()
+        for _, row in table.iterrows():
+            expected, _, _ = gain_at(point, row["noise_scale"])
+            assert expected > 0
+            assert row["residual"] == pytest.approx(row["gain"] - expected)
+        assert info.means.loc[size, "mean"] == pytest.approx(table["residual"].mean())
+
+
+def test_every_axis_places_trials_by_their_settings(demo_table):
+    info = axes_info(demo_table, SELECTION)
+    assert info.facets == ["batch_size"]
+    for table in info.marks.values():
+        np.testing.assert_allclose(table["lr/batch_size"], table["noise_scale"] * 0.1)
+        np.testing.assert_allclose(table["lr/sqrt(batch_size)"] ** 2, table["lr"] * table["lr/batch_size"])
+        np.testing.assert_allclose(table["lr*weight_decay"], table["lr"] * 5e-4)
+    explore = plot_axes(info)["explore"]
+    assert list(explore["axes"]) == list(AXES)
+    for trace, columns in zip(plot_axes(info)["data"], explore["columns"], strict=True):
+        assert all(len(values) == len(trace["text"]) for values in columns.values())
+
+
+def test_the_trace_ends_where_the_verdict_is(curve, point, demo_run):
+    info = trace_info(curve, read_trials(demo_run))
+    assert info.trials[0] == 5
+    assert info.trials[-1] == 39
+    assert (np.diff(info.epochs) > 0).all()
+    assert info.epochs[-1] == 39 * 93.0
+    assert info.median[-1] == np.median(point.draws)
+    near = (point.draws > info.median[-1] / 1.25) & (point.draws < info.median[-1] * 1.25)
+    assert info.mass[-1] == pytest.approx(near.mean(), abs=0.01)
+    assert trace_info(curve, read_trials(demo_run).head(4)) is None
+
+
+def test_plotly_accepts_every_figure(curve, point, demo_table, demo_run):
+    trials = read_trials(demo_run)
+    specs = [
+        plot_noise(noise_info(curve, point, SELECTION)),
+        plot_residuals(residual_info(curve, point, SELECTION)),
+        plot_axes(axes_info(demo_table, SELECTION)),
+        plot_boxes(gain_boxes_info(demo_table, "lr", SELECTION)),
+        plot_single(single_info(demo_table, SELECTION)),
+        plot_health(health_info(curve, trials)),
+        plot_trace(trace_info(curve, trials)),
+        plot_overlay(overlay_info("loss", [("a", curve, point), ("b", curve, None)])),
+    ]
+    for spec in specs:
+        assert spec["data"]
+        go.Figure({name: spec[name] for name in ("data", "layout")})
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [(0.0, "0"), (0.0156251, "0.0156"), (123456.0, "123456"), (2.3e-5, "2.3e-05"), (np.nan, "–")],
@@ -217,6 +316,6 @@ def test_numbers_are_short(value, text):
 
 
 def test_axes_are_logarithmic_where_all_values_are_positive(curve, point):
-    figure: go.Figure = plot_noise(noise_info(curve, point, SELECTION))
-    assert {figure.layout[axis].type for axis in ("xaxis", "xaxis2", "xaxis3")} == {"log"}
+    layout = plot_noise(noise_info(curve, point, SELECTION))["layout"]
+    assert {layout[axis]["type"] for axis in ("xaxis", "xaxis2", "xaxis3")} == {"log"}
     assert style.log_axis([0.0, 0.1])["type"] == "linear"

@@ -2,7 +2,6 @@
 
 import base64
 import gzip
-import io
 import json
 import math
 import re
@@ -18,9 +17,11 @@ from conftest import PEAK, Sweep, suggestion, table_of, write_head, write_part, 
 
 import analysis
 from analysis.critical_point import critical_point
-from analysis.page import duration, table_html
+from analysis.page import to_json
+from analysis.page.fragments import duration, table_html
 from analysis.reading import read_records
 from analysis.report import write_report
+from analysis.sections import SECTIONS
 from analysis.table import Selection, gain_curve
 from analysis.verdict import find_peak, judge, objective_selection, recommend_info, verdict
 from search_spaces import load_recipe
@@ -46,7 +47,29 @@ class Page(HTMLParser):
 
     @property
     def payload(self):
-        return json.loads(self.script("payload"))
+        """The payload with its shared arrays put back."""
+        packed = json.loads(self.script("payload"))
+
+        def whole(value):
+            if isinstance(value, list):
+                return [whole(item) for item in value]
+            if not isinstance(value, dict):
+                return value
+            if isinstance(value.get("array"), int):
+                return packed["arrays"][value["array"]]
+            return {name: whole(item) for name, item in value.items()}
+
+        return whole(packed["payload"])
+
+    @property
+    def experiments(self):
+        [run] = self.payload["runs"]
+        return run["experiments"]
+
+    @property
+    def records(self):
+        """The download: column → values."""
+        return json.loads(gzip.decompress(base64.b64decode(self.script("records"))))
 
     @property
     def visible(self):
@@ -161,7 +184,8 @@ def test_the_page_shows_the_verdict_without_its_script(demo_page, demo_run):
 
 
 def test_the_page_loads_nothing_and_carries_plotly_once(demo_page):
-    assert demo_page.links == ["data:,"]
+    assert demo_page.links[0] == "data:,"
+    assert all(link.startswith("#") for link in demo_page.links[1:])
     assert "connect-src" not in demo_page.text.split("</head>")[0]
     assert "default-src 'none'" in demo_page.text.split("</head>")[0]
     assert demo_page.text.count("plotly.js v") == 1
@@ -171,31 +195,81 @@ def test_the_page_has_landmarks_headings_and_labels(demo_page):
     assert demo_page.tags.count("h1") == demo_page.tags.count("main") == 1
     assert {"header", "footer", "form", "table", "noscript"} <= set(demo_page.tags)
     assert len(demo_page.ids) == len(set(demo_page.ids))
-    for view in demo_page.payload["experiments"][0]["views"].values():
-        figures = [figure for name in ("noise", "health", "boxes", "single") for figure in view[name]]
-        assert len(figures) == 5
+    assert {link[1:] for link in demo_page.links[1:]} <= set(demo_page.ids)
+    for view in demo_page.experiments[0]["views"].values():
+        figures = [figure for content in view.values() for figure in content["figures"]]
+        assert len(figures) == len({figure["name"] for figure in figures}) == 7
         assert all(figure["alt"] and figure["caption"] for figure in figures)
 
 
+def test_every_section_is_on_the_page_once_in_its_order(demo_page):
+    anchors = [section.anchor for section in SECTIONS]
+    assert [name for name in demo_page.ids if name in anchors] == anchors
+    experiment = demo_page.experiments[0]
+    view = next(iter(experiment["views"].values()))
+    assert {*demo_page.payload["runs"][0]["sections"], *experiment["sections"], *view} == set(anchors)
+    assert all(content["html"] or content["figures"] for content in (experiment["sections"] | view).values())
+
+
 def test_every_choice_of_the_switches_has_a_view(demo_page):
-    assert demo_page.payload["switches"] == [
-        ["metric", "loss"], ["split", "validation"], ["batchnorm", "recalibrated"],
-    ]  # fmt: skip
-    [experiment] = demo_page.payload["experiments"]
+    assert demo_page.payload["switches"] == ["metric", "split", "batchnorm"]
+    [experiment] = demo_page.experiments
+    assert next(iter(experiment["views"])) == "loss|validation|recalibrated"
     assert set(experiment["views"]) == {
         f"{metric}|{split}|{batchnorm}"
         for metric in ("loss", "accuracy")
         for split in ("validation", "test")
         for batchnorm in ("recalibrated", "averaged")
     }
-    assert len({json.dumps(view["noise"]) for view in experiment["views"].values()}) == 8
+    assert len({json.dumps(view["noise"]["figures"]) for view in experiment["views"].values()}) == 8
 
 
 def test_the_download_is_the_whole_table(demo_page, demo_run):
-    csv = gzip.decompress(base64.b64decode(demo_page.script("records"))).decode()
-    pd.testing.assert_frame_equal(
-        pd.read_csv(io.StringIO(csv), usecols=["gain", "lr"]), read_records(demo_run)[["lr", "gain"]]
-    )
+    table = read_records(demo_run)
+    downloaded = pd.DataFrame(demo_page.records).astype(table.dtypes)
+    pd.testing.assert_frame_equal(downloaded, table)
+
+
+def test_arrays_are_written_once_and_numbers_have_six_digits():
+    values = np.linspace(0, 1, 30) / 3
+    text = to_json({"a": {"x": values, "y": [1, np.nan]}, "b": values.copy()})
+    packed = json.loads(text)
+    assert packed["payload"] == {"a": {"x": {"array": 0}, "y": [1, None]}, "b": {"array": 0}}
+    np.testing.assert_allclose(packed["arrays"][0], values, rtol=1e-5)
+    assert max(map(len, text.split("]")[0].split(","))) < 12 + len('{"arrays":[[')
+    assert json.loads(to_json({"text": "</script>"}))["payload"] == {"text": "</script>"}
+    assert "<" not in to_json({"text": "</script>"})
+
+
+def test_many_records_are_downloaded_by_trial_and_the_page_says_so(demo_run, tmp_path, monkeypatch):
+    monkeypatch.setattr("analysis.report.MOST_RECORDS", 100)
+    page = page_of(demo_run, tmp_path)
+    assert "1,404 records this page shows aggregates" in page.visible
+    assert "sweeper export demo --format parquet" in page.visible
+    curve = gain_curve(read_records(demo_run))
+    assert page.records["trial"] == list(curve.trial)
+    np.testing.assert_allclose(np.array(page.records["gain"], float), curve.gain)
+    assert set(page.records["epochs_trained"]) == {93.0}
+
+
+def test_peaks_of_all_objectives_are_listed(demo_page, demo_run):
+    html = demo_page.experiments[0]["sections"]["peaks"]["html"]
+    for quantity in ("accuracy gain", "merged accuracy", "loss gain"):
+        assert html.count(f">{quantity}<") == 1
+    assert f">{verdict(demo_run).point.noise_scale:.3g}<" in html
+
+
+def test_runs_are_compared_and_each_can_be_shown(demo_run, tmp_path):
+    other = write_run(tmp_path / "other", Sweep(batch_sizes=(16, 64)))
+    page = page_of([demo_run, other], tmp_path)
+    assert [len(run["experiments"]) for run in page.payload["runs"]] == [1, 1]
+    compared = page.payload["compared"]["runs"]
+    for run in (demo_run, other):
+        assert f">{verdict(run).point.noise_scale:.3g}<" in compared["html"]
+    [figure] = compared["figures"]
+    assert len(figure["layout"]["shapes"]) == 4
+    assert '<option value="1-0">' in page.visible
+    assert len(page.records["trial"]) == (39 + 26) * 36
 
 
 def test_provenance_is_complete(demo_page):
@@ -230,12 +304,13 @@ def test_texts_of_the_run_are_escaped(tmp_path):
     assert EVIL not in page.text
     assert "&lt;script&gt;alert" in page.visible
     assert page.tags.count("script") == 4
+    assert len(page.payload["runs"][0]["experiments"]) == 2
 
 
 def test_a_run_of_several_models_has_one_experiment_each(make_run, tmp_path):
     page = page_of(make_run(models=("mlp", "cnn"), noise_scales=(0.005, 0.02), batch_sizes=(64,)), tmp_path)
-    assert len(page.payload["experiments"]) == 2
-    assert '<option value="1">model mlp</option>' in page.visible
+    assert len(page.experiments) == 2
+    assert '<option value="0-1">model mlp</option>' in page.visible
     found = verdict(tmp_path / "run")
     assert found.point is None
     assert "mixes model cnn, mlp" in found.reason
@@ -245,11 +320,11 @@ def test_weight_decays_are_experiments_apart_but_share_their_boxes(make_run, tmp
     page = page_of(
         make_run(weight_decays=(0.0, 5e-4), noise_scales=(0.005, 0.02), batch_sizes=(64,)), tmp_path
     )
-    views = [
-        experiment["views"]["loss|validation|recalibrated"] for experiment in page.payload["experiments"]
-    ]
+    views = [experiment["views"]["loss|validation|recalibrated"] for experiment in page.experiments]
     assert len(views) == 2
-    assert any("weight decay" in figure["caption"] for figure in views[0]["boxes"])
+    assert "boxes-weight_decay" in {figure["name"] for figure in views[0]["boxes"]["figures"]}
+    [explorer] = views[0]["axes"]["figures"]
+    assert list(explorer["explore"]["facets"]) == ["weight_decay"]
 
 
 @pytest.mark.parametrize(
@@ -284,7 +359,7 @@ def test_a_run_without_training_loss_leaves_the_check_out(make_run, tmp_path):
         stage = json.loads(part.read_text())
         stage["records"] = [record for record in stage["records"] if record["split"] != "train"]
         part.write_text(json.dumps(stage))
-    assert page_of(run, tmp_path).payload["experiments"][0]["training"] == []
+    assert page_of(run, tmp_path).experiments[0]["sections"]["training"]["figures"] == []
 
 
 def test_the_module_writes_the_report_or_says_why_not(make_run, tmp_path):

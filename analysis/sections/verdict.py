@@ -1,0 +1,76 @@
+"""The answer in cards: where the gain peaks, whether it does, what it is worth, and what finding it cost."""
+
+from collections.abc import Iterable
+
+from analysis.figures.style import UNITS, number
+from analysis.page.fragments import card, duration, interval
+from analysis.sections.base import Content, Run, View
+from analysis.verdict import Recommendation, Verdict
+
+
+def verdict(view: View) -> Content:
+    """Return cards: S*, hump, gain, cost, recommended learning rates."""
+    return Content(f'<div class="cards">{"".join(_cards(view.verdict))}{_budget(view.run)}</div>')
+
+
+def _cards(verdict: Verdict) -> list[str]:
+    selection, point = verdict.selection, verdict.point
+    alpha = "" if selection.alpha is None else f", α = {selection.alpha:g}"
+    measured = f"{selection.split} {selection.metric}, {selection.merge} merge{alpha}, batch norm {selection.batchnorm}"
+    if point is None:
+        return [card("No critical point", "–", [verdict.reason, measured], wide=True)]
+    unit = UNITS.get(selection.metric, "")
+    gains = [f"95% interval {interval(point.gain_low, point.gain_high)}, {selection.split} split"]
+    gains += [
+        f"{split} split, not used to find S*: {mean:+.3g} ({interval(low, high)})"
+        for split, (mean, low, high) in verdict.reported.items()
+    ]
+    kind = {"least_regret": "argmax of the mean curve", "most_mass": "most probable place, at a cliff"}[
+        point.point
+    ]
+    return [
+        card(
+            "Critical noise scale S*",
+            number(point.noise_scale),
+            [f"95% interval {interval(point.low, point.high)}", kind, measured],
+        ),
+        card(
+            "Is there a hump?",
+            "Yes" if point.hump else "Not claimed",
+            [
+                f"probability {point.hump_probability:.2f} that gain falls off on both sides",
+                f"check by a plain Gaussian process: S* {number(point.gp.noise_scale)} "
+                f"({interval(point.gp.low, point.gp.high)})",
+            ],
+        ),
+        card(f"Gain at S* ({unit})", f"{point.gain:+.3g}", gains),
+        _recommendations(verdict.recommendations),
+    ]
+
+
+def _recommendations(recommendations: Iterable[Recommendation]) -> str:
+    rows = "".join(
+        f"<tr><td>{r.batch_size}</td><td><strong>{number(r.lr)}</strong></td><td>{interval(r.low, r.high)}</td></tr>"
+        for r in recommendations
+    )
+    momentum = next((f"{r.momentum:g}" for r in recommendations), "–")
+    return (
+        f'<article class="card wide"><h3>Recommended learning rate, momentum {momentum}</h3><table><thead><tr>'
+        f'<th scope="col">batch size</th><th scope="col">lr</th><th scope="col">95% interval</th></tr></thead>'
+        f"<tbody>{rows}</tbody></table></article>"
+    )
+
+
+def _budget(run: Run) -> str:
+    """Return the card of what the run cost so far."""
+    trials = run.trials
+    ended = trials[trials["status"] != "running"]
+    gpus = run.info.recipe["resources"]["gpu"]
+    lines = [f"{len(ended)} ended, {ended['epochs_trained'].sum():,.0f} epochs trained"]
+    lines.append(f"{duration(ended['cpu_seconds'].sum())} of processor time")
+    if gpus:
+        lines.append(f"{duration(gpus * ended['wall_seconds'].sum())} of GPU time")
+    lines.append(f"{duration(ended['wall_seconds'].sum())} of trials, one after the other")
+    if len(ended):
+        lines.append(f"{duration(ended['time'].max() - run.info.time)} from the start to the last of them")
+    return card("Cost", f"{len(trials)} trials", lines)
