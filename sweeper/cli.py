@@ -36,6 +36,7 @@ for command in (
     sweeps.status,
     sweeps.stop,
     results.report,
+    results.dashboard,
     results.recommend,
     results.export,
     upkeep.doctor,

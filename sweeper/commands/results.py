@@ -1,6 +1,7 @@
-"""What a run says: report, recommend, export."""
+"""What a run says: report, dashboard, recommend, export."""
 
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +23,28 @@ def report(
     Example: sweeper report digits-cpu-1f2e3d4c -o digits.html
     """
     print(write_report_of(find_run(run, storage), out))
+
+
+def dashboard(
+    run: RunArgument,
+    port: Annotated[
+        int,
+        typer.Option("--port", min=1, max=65535, metavar="N", help="Where it listens, on this machine only."),
+    ] = 8080,
+    storage: StorageOption = STORAGE,
+) -> None:
+    """Show a run in optuna-dashboard as it goes: trials, collapse, posterior of S*, verdict. Ctrl-C ends it.
+
+    It only reads the run, which may be running or finished.
+
+    Example: sweeper dashboard digits-cpu-1f2e3d4c --port 8081
+    """
+    path = find_run(run, storage)
+    if find_spec("optuna_dashboard") is None:
+        refuse("the dashboard needs optuna-dashboard: pip install 'sweeper[dashboard]'")
+    from sweeper.commands.dashboard import serve
+
+    serve(path, port)
 
 
 def recommend(

@@ -18,6 +18,7 @@ SURFACE = {
     "status": ["RUN", "--json", "--storage"],
     "stop": ["RUN", "--storage"],
     "report": ["RUN", "-o", "--storage"],
+    "dashboard": ["RUN", "--port", "--storage"],
     "recommend": ["RUN", "--batch-size", "--momentum", "--storage"],
     "export": ["RUN", "--format", "-o", "--storage"],
     "doctor": ["--storage", "--address"],
