@@ -56,6 +56,10 @@ class Observations:
         errors = np.full(len(places), np.nan) if sem is None else np.asarray(sem, float)
         return cls(places, np.asarray(y, float), np.asarray(status, str), errors)
 
+    def first(self, count: int) -> "Observations":
+        """Return the first `count` trials."""
+        return Observations(self.x[:count], self.y[:count], self.status[:count], self.sem[:count])
+
     @property
     def informative(self) -> bool:
         """Whether enough trials have a gain for a posterior to say more than its prior."""

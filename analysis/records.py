@@ -128,6 +128,8 @@ class Outcome(Frozen):
     host: str
     time: float
     error: str = ""
+    sem: float | None = None
+    """Standard error of `objective`, None if the trial can't tell."""
 
 
 class RunInfo(Frozen):

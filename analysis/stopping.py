@@ -6,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 
+from analysis.acquisition import Observations
 from analysis.critical_point import CLAIM, GRID, THIN
 from analysis.hump import HumpPosterior
 
@@ -25,6 +26,8 @@ class Stopping:
     """Share of the peak's gain that does not matter."""
     reason: Reason | None = field(default=None, init=False)
     """Why the search is done: once set, it stays."""
+    trials: int = field(default=0, init=False)
+    """After how many trials it was done, 0 while it isn't."""
     _agreeing: dict[Reason, int] = field(
         default_factory=lambda: {"located": 0, "plateau": 0}, init=False, repr=False
     )
@@ -44,7 +47,20 @@ class Stopping:
         for reason, holds in met.items():
             self._agreeing[reason] = self._agreeing[reason] + 1 if holds else 0
             if self._agreeing[reason] == IN_A_ROW and self.reason is None:
-                self.reason = reason
+                self.reason, self.trials = reason, len(posterior.x)
+        return self.reason
+
+    def see_trials(self, trials: Observations) -> Reason | None:
+        """Take up the posterior after these trials; too few to have one leave everything as it is."""
+        if trials.informative:
+            self.see(trials.posterior(np.random.default_rng(len(trials.x))))
+        return self.reason
+
+    def replay(self, trials: Observations) -> Reason | None:
+        """Take up the posteriors after each of `trials`, in the order they finished, until the search is done."""
+        for count in range(1, len(trials.x) + 1):
+            if self.see_trials(trials.first(count)):
+                break
         return self.reason
 
 

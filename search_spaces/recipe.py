@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, model_
 
 from search_spaces.base import Frozen
 from search_spaces.config import TrialConfig
+from search_spaces.domain import Float
 from search_spaces.explain import describe_point, explain
 from search_spaces.paths import apply_overrides, rivals
 from search_spaces.space import Point, Space
@@ -21,16 +22,22 @@ SCALES: tuple[Scale, ...] = ("smoke", "cpu", "paper")
 
 
 class StopRule(Frozen):
-    """Stop when the posterior mass within a factor `within` of the median of S* reaches `mass`."""
+    """End the search once it has found a peak and is sure enough of it, three trials in a row.
+
+    It is when S* lies within a factor `within` of its median, or loses no more than `regret`, with probability
+    `mass`.
+    """
 
     within: float = Field(default=1.25, gt=1)
     mass: float = Field(default=0.95, gt=0, lt=1)
+    regret: float = Field(default=0.02, ge=0, lt=1)
+    """Share of the peak's gain that does not matter: on a plateau S* can't be located, and need not be."""
 
 
 class Search(Frozen):
     """How points of the space are chosen, and what for. `grid` takes every combination of listed values."""
 
-    sampler: Literal["critical_noise", "tpe", "random", "grid"] = "tpe"
+    sampler: Literal["critical_noise", "tpe", "random", "grid"] = "critical_noise"
     objective: Literal["gain", "merged"] = "gain"
     metric: Literal["accuracy", "loss"] = "loss"
     split: Literal["train", "validation", "test"] = "validation"
@@ -38,6 +45,8 @@ class Search(Frozen):
     """None is the whole grid; an adaptive search must name it."""
     floor: float | None = None
     """What the searcher is told of diverged and at-chance trials; None is −10 % accuracy, −3 nats."""
+    min_accuracy: float | None = Field(default=None, ge=0, le=100)
+    """Percent; a trial whose single models are worse on average counts as low, whatever merging them gains."""
     stop: StopRule | None = None
 
 
@@ -109,6 +118,16 @@ class Recipe(TrialConfig):
         return self
 
     @model_validator(mode="after")
+    def _search_consistent(self) -> Self:
+        if self.search.min_accuracy is not None and "accuracy" not in self.measures.metrics:
+            raise ValueError("search/min_accuracy: accuracy is not among measures/metrics; measure it")
+        if self.search.stop is not None and self.search.sampler == "grid":
+            raise ValueError(
+                "search/stop: a grid has an end of its own; leave it out, or name another sampler"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _points_valid(self) -> Self:
         if self.search.sampler == "grid":
             for space in self.space:
@@ -121,6 +140,11 @@ class Recipe(TrialConfig):
             raise ValueError(
                 f"search/sampler: {self.search.sampler} takes one space, not a union of {len(self.space)}; "
                 "name one space, or sampler grid"
+            )
+        elif self.search.sampler == "critical_noise" and noise_path(self.space[0]) is None:
+            raise ValueError(
+                "search/sampler: critical_noise needs an interval of train/noise_scale or train/lr, with low > 0, in "
+                "the space; declare one, or name tpe, random or grid"
             )
         for space in self.space:
             for point in space.corners():
@@ -149,12 +173,28 @@ class Recipe(TrialConfig):
             yield from space.grid()
 
     def identity(self) -> str:
-        """Return 8 hex digits that name what this recipe does; trials, resources and retention don't enter."""
+        """Return 8 hex digits that name what this recipe does.
+
+        What only says how far to go doesn't enter: trials, the stopping rule, resources, retention.
+        """
         content = self.model_dump(
             mode="json", exclude={"resources", "retention", "title", "figure", "sources"}
         )
         content["search"].pop("trials")
+        # As recipes were before they could say these things, so that their runs keep their names.
+        content["search"]["stop"] = None
+        if content["search"]["min_accuracy"] is None:
+            content["search"].pop("min_accuracy")
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def noise_path(space: Space) -> str | None:
+    """Return the path of `space` that a search walks along the noise axis, None if it has none."""
+    for path in ("train/noise_scale", "train/lr"):
+        domain = space.domains.get(path)
+        if isinstance(domain, Float) and domain.low > 0:
+            return path
+    return None
 
 
 class RecipeError(ValueError):

@@ -1,7 +1,7 @@
 """Measuring: accuracy and loss, batch norm after a merge, gain and its status."""
 
 from sweeper.measuring.batchnorm import has_batchnorm, recalibrate
-from sweeper.measuring.gain import chance_level, floor_of, gain, objective, status
+from sweeper.measuring.gain import chance_level, floor_of, gain, objective, objective_sem, status
 from sweeper.measuring.merges import Meter, groups
 from sweeper.measuring.metrics import Scores, evaluate
 
@@ -15,6 +15,7 @@ __all__ = [
     "groups",
     "has_batchnorm",
     "objective",
+    "objective_sem",
     "recalibrate",
     "status",
 ]

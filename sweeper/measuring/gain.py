@@ -5,7 +5,8 @@ Notation: f_A, f_B, f_M the metric of two endpoints and of their merge, on one s
 
 import math
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from statistics import fmean, stdev
 
 from torch import Tensor
 
@@ -60,23 +61,57 @@ def objective(records: Iterable[MergeRecord], search: Search, selection: Selecti
     """Return what the searcher maximises: the mean over a trial's branch points and pairs, finite.
 
     It is taken over the records of `selection`: the gain, or the merged network's own accuracy or negative
-    loss. Merges of diverged and at-chance endpoints count as the floor, and nothing counts as less. None if no
-    record is selected.
+    loss. Merges of diverged and at-chance endpoints count as the floor, and nothing counts as less; so does the whole
+    trial if its single models are on average less accurate than `search.min_accuracy`. None if no record is
+    selected.
     """
-    floor = floor_of(search)
-    values = [
-        max(floor, _value(record, search)) if record.status == "ok" else floor
+    known, floor = list(records), floor_of(search)
+    values = [_value(record, search) for record in known if _counts(record, selection)]
+    if not values:
+        return None
+    if search.min_accuracy is not None and _single_accuracy(known, selection) < search.min_accuracy:
+        return floor
+    return math.fsum(values) / len(values)
+
+
+def objective_sem(records: Iterable[MergeRecord], search: Search, selection: Selection) -> float | None:
+    """Return the standard error of `objective`: s / √m of the means at m branch points.
+
+    With one branch point it is that of its pairs, a lower bound, since pairs share endpoints. None if there is but one
+    value, or if a pair has collapsed: the floor's distance is no noise.
+    """
+    chosen = [record for record in records if _counts(record, selection)]
+    if any(record.status != "ok" for record in chosen):
+        return None
+    values: dict[int, list[float]] = {}
+    for record in chosen:
+        values.setdefault(record.branch_step, []).append(_value(record, search))
+    means = [fmean(each) for each in values.values()]
+    spread = means if len(means) > 1 else [value for each in values.values() for value in each]
+    return stdev(spread) / math.sqrt(len(spread)) if len(spread) > 1 else None
+
+
+def _single_accuracy(records: Iterable[MergeRecord], selection: Selection) -> float:
+    """Return the mean accuracy of the single models, in percent; diverged ones are left out."""
+    accuracies = [
+        record.f_mean
         for record in records
-        if record.eval_task == record.task and _selected(record, selection)
+        if record.f_mean is not None and _counts(record, replace(selection, metric="accuracy"))
     ]
-    return math.fsum(values) / len(values) if values else None
+    return fmean(accuracies) if accuracies else 0.0
 
 
-def _selected(record: MergeRecord, selection: Selection) -> bool:
-    return all(getattr(record, name) == value for name, value in asdict(selection).items())
+def _counts(record: MergeRecord, selection: Selection) -> bool:
+    return record.eval_task == record.task and all(
+        getattr(record, name) == value for name, value in asdict(selection).items()
+    )
 
 
 def _value(record: MergeRecord, search: Search) -> float:
+    """Return what one merge tells the searcher: its gain or quality, the floor if it has none or a worse one."""
+    floor = floor_of(search)
+    if record.status != "ok":
+        return floor
     value = record.gain if search.objective == "gain" else record.f_merged
     assert value is not None
-    return -value if search.objective == "merged" and search.metric == "loss" else value
+    return max(floor, -value if search.objective == "merged" and search.metric == "loss" else value)

@@ -85,7 +85,8 @@ class Compacted:
     def outcomes(self) -> dict[str, Outcome]:
         """Return trial → outcome of every compacted trial."""
         return {
-            row["trial"]: Outcome(**{name: row[name] for name in Outcome.model_fields})
+            # Tables written before a field was added lack its column.
+            row["trial"]: Outcome(**{name: row[name] for name in Outcome.model_fields if name in row})
             for row in self._rows()
         }
 

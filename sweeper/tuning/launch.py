@@ -40,6 +40,8 @@ class Run:
     status: RunStatus
     trials: int
     failed: int
+    stopped_early: str = ""
+    """Why the search ended itself before its last trial, in words; empty if it didn't."""
 
     @cached_property
     def critical_point(self) -> CriticalPoint | None:
@@ -81,7 +83,7 @@ def run(
     _check_name(job)
     history = History(job)
     if not history.remaining:
-        return Run(job.ledger().path, "done", len(history.finished), failed=0)
+        return Run(job.ledger().path, "done", len(history.finished), 0, history.stopped_early)
     with connected(address):
         check_nodes(job.store())
         with _sole_driver(job):
@@ -175,7 +177,7 @@ def _sweep(job: Job, history: History, listener: Listener | None) -> Run:
     ledger.compact()
     after = History(job)
     status: RunStatus = "failed" if counter.failures else "stopped" if after.remaining else "done"
-    return Run(ledger.path, status, len(after.finished), len(counter.failures))
+    return Run(ledger.path, status, len(after.finished), len(counter.failures), after.stopped_early)
 
 
 def _tuner(

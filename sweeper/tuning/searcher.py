@@ -4,9 +4,9 @@ Both write a point to the ledger before its trial starts, and hand out nothing o
 """
 
 import logging
-import math
 import time
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, cast
 
 import optuna
@@ -16,11 +16,15 @@ from ray.tune.search.basic_variant import BasicVariantGenerator
 from ray.tune.search.optuna import OptunaSearch
 
 from analysis.records import Suggestion
+from analysis.stopping import Stopping
+from search_spaces.recipe import noise_path
+from search_spaces.space import Point
 from sweeper.data import derive_seed
-from sweeper.measuring import floor_of
+from sweeper.tuning.critical_noise import SEM, STATUS
 from sweeper.tuning.job import Job, Suggested, grid_order
 from sweeper.tuning.samplers import SAMPLERS
 from sweeper.tuning.space import distributions, to_params, to_point
+from sweeper.tuning.told import Told, explain, observations, stopping
 from sweeper.tuning.trainable import DRAINED, METRIC
 
 LOG = logging.getLogger(__name__)
@@ -41,16 +45,43 @@ class History:
             points = [Suggested(number, point) for number, point in enumerate(grid_order(job.recipe))]
             known = {job.trial(suggested)[0]: suggested for suggested in points}
         self.total = len(known) if grid else job.recipe.search.trials or 0
-        self.finished = [(s, outcomes[trial]) for trial, s in known.items() if trial in outcomes]
-        """What is done: points with how they ended."""
+        done = [(s, outcomes[trial]) for trial, s in known.items() if trial in outcomes]
+        self.finished = sorted(done, key=lambda each: each[1].time)
+        """What is done, in the order it ended: points with how they ended."""
         self.unfinished = [suggested for trial, suggested in known.items() if trial not in outcomes]
         """Points to run before any new one; of a grid, all there are to run."""
         numbers = [suggested.number for suggested in known.values()] + [o.number for o in outcomes.values()]
         self.next_number = max(numbers, default=-1) + 1
 
     @property
+    def told(self) -> list[tuple[Point, Told]]:
+        """What the search is told of the finished trials, in the order they ended."""
+        search = self.job.recipe.search
+        return [(s.point, Told.of(search, o.objective, o.status, o.sem)) for s, o in self.finished]
+
+    @cached_property
+    def rule(self) -> Stopping | None:
+        """The stopping rule as the finished trials leave it, None without one.
+
+        Whoever asks for more trials than the run was begun with overrules it.
+        """
+        rule, info = stopping(self.job.recipe.search), self._ledger.info()
+        asked = max(self.total, self._ledger.requested_trials())
+        if rule is None or (info is not None and asked > info.recipe["search"]["trials"]):
+            return None
+        rule.replay(observations(self.job.recipe, self.told))
+        return rule
+
+    @property
+    def stopped_early(self) -> str:
+        """Why the search ended itself, after how many trials; empty if it didn't."""
+        return "" if self.rule is None else explain(self.rule)
+
+    @property
     def remaining(self) -> int:
         """How many trials are to be run."""
+        if self.stopped_early:
+            return 0
         return max(len(self.unfinished), self.total - len(self.finished))
 
     @property
@@ -96,7 +127,7 @@ class GridSearch(BasicVariantGenerator):
 
 
 class NoiseSearch(OptunaSearch):
-    """Ray's Optuna searcher, made to survive what sweeps meet.
+    """Ray's Optuna searcher, made to survive what sweeps meet, and to end when its stopping rule says so.
 
     A result without a finite objective is told as the floor (Optuna would leave such a trial running for ever);
     a lost trial as FAIL; results that come late or twice are dropped. Points of an earlier run of the sweep are
@@ -107,14 +138,21 @@ class NoiseSearch(OptunaSearch):
     def __init__(self, history: History, draining: Callable[[], bool], concurrency: int) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         recipe = history.job.recipe
-        self._search = recipe.search
+        self._recipe = recipe
         self._declared = recipe.space[0]
-        self._distributions = distributions(self._declared)
+        # The noise scale comes first, so that the others spread over it; a learning rate last, since it follows from
+        # the noise scale and them.
+        order = {"train/noise_scale": -1, "train/lr": 1}
+        compiled = distributions(self._declared)
+        path = noise_path(self._declared) or ""
+        self._distributions = dict(
+            sorted(compiled.items(), key=lambda item: order[path] if item[0] == path else 0)
+        )
         super().__init__(
             space=self._distributions,
             metric=METRIC,
             mode="max",
-            sampler=SAMPLERS[recipe.search.sampler](history.sampler_seed),
+            sampler=SAMPLERS[recipe.search.sampler](recipe, history.sampler_seed),
         )
         self._history = history
         self._draining = draining
@@ -123,12 +161,15 @@ class NoiseSearch(OptunaSearch):
         self._waiting = list(history.unfinished)
         self._next = history.next_number
         self._new = history.remaining - len(self._waiting)
-        for suggested, outcome in history.finished:
+        self._rule = history.rule
+        self._told = history.told
+        for point, told in self._told:
             self._study.add_trial(
                 create_trial(
-                    params=to_params(self._declared, suggested.point),
+                    params=to_params(self._declared, point),
                     distributions=self._distributions,
-                    value=self._finite(outcome.objective),
+                    value=told.value,
+                    user_attrs={STATUS: told.status} | ({} if told.sem is None else {SEM: told.sem}),
                 )
             )
 
@@ -138,7 +179,8 @@ class NoiseSearch(OptunaSearch):
 
     def suggest(self, trial_id: str) -> Any:
         """Return the next point, None while as many trials run as may, FINISHED at the end."""
-        if self._draining() or not (self._waiting or self._new):
+        stopped = self._rule is not None and self._rule.reason is not None
+        if stopped or self._draining() or not (self._waiting or self._new):
             return Searcher.FINISHED
         if len(self._live) >= self._concurrency:
             return None
@@ -170,7 +212,11 @@ class NoiseSearch(OptunaSearch):
         if error or not result or result.get(DRAINED):
             self._study.tell(trial, state=TrialState.FAIL)
             return
-        self._study.tell(trial, self._finite(result.get(METRIC)))
-
-    def _finite(self, value: float | None) -> float:
-        return value if value is not None and math.isfinite(value) else floor_of(self._search)
+        told = Told.of(self._recipe.search, result.get(METRIC), result.get("status", "ok"), result.get("sem"))
+        trial.set_user_attr(STATUS, told.status)
+        if told.sem is not None:
+            trial.set_user_attr(SEM, told.sem)
+        self._study.tell(trial, told.value)
+        if self._rule is not None:
+            self._told.append((to_point(self._declared, trial.params), told))
+            self._rule.see_trials(observations(self._recipe, self._told))

@@ -9,7 +9,6 @@ from sweeper.data import TASKS
 from sweeper.imports import is_import_path
 from sweeper.merging import METHODS
 from sweeper.models import MODELS
-from sweeper.tuning.samplers import SAMPLERS
 
 
 def unsupported(recipe: Recipe) -> list[str]:
@@ -18,10 +17,6 @@ def unsupported(recipe: Recipe) -> list[str]:
     # Names are looked up one by one, so the corners, which show each, will do for the whole grid.
     for config in _corners(recipe):
         missing |= dict.fromkeys(_missing(config))
-    if recipe.search.sampler not in {"grid", *SAMPLERS}:
-        missing[f'sampler "{recipe.search.sampler}"'] = None
-    if recipe.search.stop is not None:
-        missing["search/stop"] = None
     if recipe.resources.branch_workers or recipe.resources.data_parallel > 1:
         missing["resources/branch_workers and data_parallel"] = None
     return list(missing)

@@ -12,7 +12,7 @@ from ray import tune
 from analysis.records import MergeRecord, Outcome, Stage, Status
 from analysis.verdict import objective_selection
 from search_spaces.config import TrialConfig
-from sweeper.measuring import floor_of, objective
+from sweeper.measuring import floor_of, objective, objective_sem
 from sweeper.store import StorageError
 from sweeper.trial import TrialName, run_trial
 from sweeper.tuning.job import Job, Suggested
@@ -25,8 +25,8 @@ PROBLEM = "problem"
 class TrialRunner(tune.Trainable):
     """Runs a trial from its first branch point that has no record; actors are reused from trial to trial.
 
-    Every result has a finite `objective`; the last one also `status`. A request to stop ends the trial after the
-    branch point in progress, with `drained` set.
+    Every result has a finite `objective`; the last one also `status` and `sem`. A request to stop ends the trial
+    after the branch point in progress, with `drained` set.
     """
 
     def setup(self, config: dict[str, Any], job: Job) -> None:  # type: ignore[override]
@@ -108,11 +108,13 @@ class TrialRunner(tune.Trainable):
             cpu_seconds=self.cpu_seconds,
             host=socket.gethostname(),
             time=time.time(),
+            sem=objective_sem(self.records, self.job.recipe.search, self.selection),
         )
         self.ledger.outcome(outcome)
         return {
             METRIC: outcome.objective,
             "status": outcome.status,
+            "sem": outcome.sem,
             "epochs": self.epochs,
             "wall_seconds": self.wall_seconds,
             "done": True,

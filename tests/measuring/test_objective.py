@@ -6,7 +6,7 @@ import pytest
 from analysis.records import MergeRecord
 from analysis.table import Selection
 from search_spaces.recipe import Search
-from sweeper.measuring import floor_of, objective
+from sweeper.measuring import floor_of, objective, objective_sem
 
 COLUMNS = {
     **dict.fromkeys(("run", "trial", "recipe", "task", "model", "optimizer", "augment"), "x"),
@@ -75,3 +75,25 @@ def test_nothing_is_below_the_floor(search, floor):
         assert told({"gain": -1e30, **metric}, **search) == floor
         assert told({"gain": 1.0, **metric}, {**LOST, **metric}, **search) == (1.0 + floor) / 2
         assert math.isfinite(told({"gain": -1e308, **metric}, {"gain": -1e308, **metric}, **search))
+
+
+def sem(*records: dict[str, object]) -> float | None:
+    made = [MergeRecord.model_validate({**COLUMNS, **record}) for record in records]
+    return objective_sem(made, Search(trials=1), Selection())
+
+
+def test_the_standard_error_is_that_of_branch_points_or_of_the_only_ones_pairs():
+    two = [{"gain": 0.1}, {"gain": 0.3}, {"gain": 0.6, "branch_step": 9}]
+    assert sem(*two) == pytest.approx(0.4 / 2)
+    assert sem(*two[:2]) == pytest.approx(0.1)
+    assert sem(two[0]) is None
+    assert sem(*two, LOST) is None
+
+
+def test_a_trial_below_the_least_accuracy_is_low_whatever_it_gains():
+    accuracies = [{"metric": "accuracy", "f_mean": 40.0}, {"metric": "accuracy", "f_mean": 60.0}]
+    assert told({"gain": 0.5}, *accuracies, min_accuracy=50.0) == 0.5
+    assert told({"gain": 0.5}, *accuracies, min_accuracy=50.1) == -3.0
+    other = {"metric": "accuracy", "f_mean": 99.0, "split": "test"}
+    assert told({"gain": 0.5}, *accuracies, other, min_accuracy=50.1) == -3.0
+    assert told({"gain": 0.5}, {"metric": "accuracy", **LOST, "f_mean": None}, min_accuracy=1.0) == -3.0

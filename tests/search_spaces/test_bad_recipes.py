@@ -19,7 +19,7 @@ merges: [{kind: linear, alphas: [0.5]}]
 space:
   train/weight_decay: {low: 1.0e-4, high: 1.0, log: true}
   train/batch_size: {values: [16, 64, 128]}
-search: {sampler: critical_noise, trials: 40}
+search: {sampler: tpe, trials: 40}
 """
 
 
@@ -99,8 +99,14 @@ def test_the_recipe_that_the_mistakes_are_made_in_is_good(tmp_path: Path) -> Non
         ("merges/0/density=0.5", "merges/0: unknown field 'density'; known: alphas, group, swa, align, kind"),
         ("measures/metrics=[acc]", "measures/metrics/0: must be 'accuracy' or 'loss' (got 'acc')"),
         ("search/sampler=annealing", "search/sampler: must be 'critical_noise', 'tpe', 'random' or 'grid'"),
-        ("search/trials=null", "search/trials: critical_noise needs a number of trials, or sampler grid"),
+        ("search/trials=null", "search/trials: tpe needs a number of trials, or sampler grid"),
         ("search/sampler=grid", "space/train/weight_decay: a grid needs `values`, not low and high"),
+        (
+            "search/sampler=critical_noise",
+            "search/sampler: critical_noise needs an interval of train/noise_scale or train/lr, with low > 0, in the "
+            "space; declare one, or name tpe, random or grid",
+        ),
+        ("search/min_accuracy=101", "search/min_accuracy: must be less than or equal to 100 (got 101)"),
         ("search/stop={within: 0.5}", "search/stop/within: must be greater than 1 (got 0.5)"),
         (
             "retention=everything",
@@ -129,7 +135,7 @@ def test_the_recipe_that_the_mistakes_are_made_in_is_good(tmp_path: Path) -> Non
         ),
         (
             "space=[{train/lr: [0.1, 0.2]}, {train/lr: [0.3, 0.4]}]",
-            "search/sampler: critical_noise takes one space, not a union of 2; name one space, or sampler grid",
+            "search/sampler: tpe takes one space, not a union of 2; name one space, or sampler grid",
         ),
         (
             "measures/metrics=[accuracy]",

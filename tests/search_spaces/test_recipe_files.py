@@ -150,6 +150,7 @@ BINDING = {
     "merges/0/alphas": [0.4],
     "measures/metrics": ["loss"],
     "space/seed": [0, 2],
+    "search/min_accuracy": 50.0,
     "search/metric": "accuracy",
     "search/split": "test",
 }

@@ -47,7 +47,7 @@ def decades(study):
 @pytest.fixture(scope="module")
 def searched():
     study = optuna.create_study(direction="maximize", sampler=CriticalNoiseSampler("noise_scale", seed=0))
-    study.optimize(objective, n_trials=16)
+    study.optimize(objective, n_trials=18)
     return study
 
 
