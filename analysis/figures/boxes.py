@@ -87,7 +87,7 @@ def _boxes(rows: pd.DataFrame, setting: str, quantity: str) -> BoxInfo:
 
 def _labels(values: pd.Series) -> pd.Series:
     """Return each row's box as an ordered categorical: the value, or its bin if there are too many values."""
-    distinct = np.sort(values.unique())
+    distinct = np.sort(np.asarray(values.unique()))
     if len(distinct) <= MOST_BOXES or values.dtype.kind not in "if":
         names = [style.number(value) if values.dtype.kind in "if" else f"{value}" for value in distinct]
         return values.map(dict(zip(distinct, names, strict=True))).astype(

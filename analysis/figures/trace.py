@@ -52,10 +52,11 @@ def trace_info(
         return None
     steps = MOST_STEPS if len(ended) <= MANY else STEPS_OF_MANY
     counts = np.unique(np.linspace(FEWEST_TRIALS, len(ended), steps).round().astype(int))
+    place = pd.Series(range(len(ended)), index=ended["trial"]).reindex(curve.trial).to_numpy()
     found = []
     for count in counts:
         try:
-            point = find_peak(curve.where(np.isin(curve.trial, ended["trial"].head(count))))
+            point = find_peak(curve.where(place < count))
         except ValueError:
             # None of the first trials had a gain.
             continue
