@@ -66,7 +66,7 @@ class CriticalNoiseSampler(BaseSampler):
                 be suggested after batch size and momentum. None if `parameter` is S.
         """
         self._parameter = parameter
-        self._per_noise_scale: PerNoiseScale = per_noise_scale or (lambda params: 1.0)
+        self._per_noise_scale: PerNoiseScale = per_noise_scale or _one
         self._seed = int(np.random.default_rng().integers(2**32)) if seed is None else seed
 
     def infer_relative_search_space(
@@ -150,6 +150,10 @@ class CriticalNoiseSampler(BaseSampler):
         used = [other.params[name] for other in using]
         crowding = _alike(distribution, candidates, used) @ near
         return candidates[int(crowding.argmin())]
+
+
+def _one(params: Mapping[str, Any]) -> float:
+    return 1.0
 
 
 def _nearness(distance: Array) -> Array:

@@ -1,7 +1,7 @@
 """The adaptive samplers, by the name recipes use: recipe, seed → Optuna sampler."""
 
 from collections.abc import Callable, Mapping
-from functools import cache
+from dataclasses import dataclass, field
 from typing import Any
 
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
@@ -11,22 +11,29 @@ from sweeper.tuning.critical_noise import CriticalNoiseSampler
 from sweeper.tuning.space import to_point
 
 
+@dataclass(frozen=True)
+class LearningRatePerNoiseScale:
+    """lr / S of a trial, given the parameters that its recipe's space varies beside the learning rate."""
+
+    recipe: Recipe
+    path: str
+    _known: dict[frozenset[tuple[str, Any]], float] = field(default_factory=dict, repr=False, compare=False)
+
+    def __call__(self, params: Mapping[str, Any]) -> float:
+        """Return B (1 − μ) for SGD, √B for AdamW."""
+        others = frozenset((name, value) for name, value in params.items() if name != self.path)
+        if others not in self._known:
+            config = self.recipe.trial(to_point(self.recipe.space[0], {**dict(others), self.path: 1.0})).train
+            self._known[others] = config.resolved_lr / config.resolved_noise_scale
+        return self._known[others]
+
+
 def critical_noise(recipe: Recipe, seed: int) -> BaseSampler:
     """Return our sampler along the recipe's noise scale or learning rate, whichever its space declares."""
-    [space] = recipe.space
-    path = noise_path(space)
+    path = noise_path(recipe.space[0])
     assert path is not None  # recipes without are refused when they are read
-
-    @cache
-    def per_noise_scale(others: frozenset[tuple[str, Any]]) -> float:
-        any_value = space.domains[path].low  # type: ignore[union-attr]
-        config = recipe.trial(to_point(space, {**dict(others), path: any_value}))
-        return float(any_value / config.train.resolved_noise_scale)
-
-    def of_params(params: Mapping[str, Any]) -> float:
-        return per_noise_scale(frozenset((name, value) for name, value in params.items() if name != path))
-
-    return CriticalNoiseSampler(path, seed=seed, per_noise_scale=of_params if path == "train/lr" else None)
+    per = LearningRatePerNoiseScale(recipe, path) if path == "train/lr" else None
+    return CriticalNoiseSampler(path, seed=seed, per_noise_scale=per)
 
 
 SAMPLERS: dict[str, Callable[[Recipe, int], BaseSampler]] = {

@@ -7,7 +7,8 @@ import pytest
 from optuna.trial import TrialState
 from ray.tune.search import Searcher
 
-from analysis.records import Outcome
+from analysis.records import Outcome, RunInfo
+from search_spaces import parse_recipe
 from sweeper.measuring import floor_of
 from sweeper.tuning.job import Job, Suggested, grid_order
 from sweeper.tuning.searcher import History, NoiseSearch
@@ -22,7 +23,7 @@ def search_for(job, concurrency=100, draining=lambda: False):
     return NoiseSearch(History(job), draining, concurrency)
 
 
-def finish(job, config, objective, status="ok"):
+def finish(job, config, objective, status="ok", sem=None):
     suggested = Suggested.from_config(config["suggested"])
     job.ledger().outcome(
         Outcome(
@@ -36,8 +37,14 @@ def finish(job, config, objective, status="ok"):
             cpu_seconds=1.0,
             host="here",
             time=time.time(),
+            sem=sem,
         )
     )
+
+
+def run_info(job):
+    recipe = job.recipe.model_dump(mode="json")
+    return RunInfo(run="run", recipe=recipe, versions={}, hardware={}, command="", time=0.0)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, None])
@@ -135,3 +142,98 @@ def test_grid_numbers_do_not_depend_on_how_many_trials_are_asked_for():
     assert sorted(map(str, whole)) == sorted(map(str, small_recipe().grid()))
     part = grid_order(small_recipe(search={"sampler": "grid", "trials": 3}))
     assert part == whole[:3]
+
+
+def noise_recipe(trials, stop=None, **search):
+    return small_recipe(
+        space={
+            "train/noise_scale": {"low": 1e-3, "high": 1.0, "log": True},
+            "train/batch_size": {"values": [10, 20]},
+        },
+        search={"trials": trials, "stop": stop, **search},
+    )
+
+
+def planted(config):
+    """A cliff at S = .1, beyond which trials diverge."""
+    noise_scale = config["suggested"]["point"]["train/noise_scale"]
+    gain = math.exp(-0.5 * (math.log10(noise_scale / 0.1) / 0.6) ** 2)
+    return ("ok", gain, 0.02) if noise_scale < 0.1 else ("diverged", -3.0, None)
+
+
+def drive(job, concurrency=1):
+    """Run a search whose trials end at once, in batches; return how many it handed out."""
+    search, count = search_for(job, concurrency), 0
+    while True:
+        batch = []
+        while (config := search.suggest(f"trial {count}")) not in (None, Searcher.FINISHED):
+            batch.append((f"trial {count}", config))
+            count += 1
+        for name, config in batch:
+            status, objective, sem = planted(config)
+            finish(job, config, objective, status, sem)
+            search.on_trial_complete(name, {"objective": objective, "status": status, "sem": sem})
+        if config == Searcher.FINISHED:
+            return count
+
+
+@pytest.mark.parametrize("path", ["train/noise_scale", "train/lr"])
+def test_the_default_sampler_searches_the_noise_scale(tmp_path, path):
+    recipe = small_recipe(
+        train={"lr": 0.1, "batch_size": 16},
+        space={path: {"low": 1e-3, "high": 1.0, "log": True}, "train/batch_size": {"values": [10, 20]}},
+        search={"trials": 6},
+    )
+    search = search_for(job_for(recipe, tmp_path))
+    points = [search.suggest(f"trial {number}")["suggested"]["point"] for number in range(6)]
+    assert {point["train/batch_size"] for point in points} == {10, 20}
+    parts = {math.floor(2 * math.log10(point[path])) for point in points}
+    assert len(parts) == 6 if path == "train/noise_scale" else len(parts) >= 4
+
+
+def test_what_a_trial_tells_is_replayed(tmp_path):
+    job = job_for(noise_recipe(5), tmp_path)
+    search = search_for(job)
+    told = [(0.5, "ok", 0.1), (-3.0, "diverged", None), (-3.0, "ok", None)]
+    for number, (objective, status, sem) in enumerate(told):
+        config = search.suggest(f"trial {number}")
+        finish(job, config, objective, status, sem)
+        result = {"objective": objective, "status": status, "sem": sem}
+        search.on_trial_complete(f"trial {number}", result)
+    replayed = search_for(job)
+    expected = [{"status": "ok", "sem": 0.1}, {"status": "diverged"}, {"status": "low"}]
+    for study in (search._study, replayed._study):
+        assert [trial.user_attrs for trial in study.trials] == expected
+        assert [trial.value for trial in study.trials] == [0.5, -3.0, -3.0]
+
+
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory):
+    storage = tmp_path_factory.mktemp("stopped")
+    job = Job(noise_recipe(60, {"within": 1.5}), str(storage), "run")
+    return job, drive(job, concurrency=2)
+
+
+def test_a_located_peak_ends_the_search_and_a_new_driver_knows(stopped):
+    job, count = stopped
+    assert 8 <= count < 30
+    history = History(job)
+    assert history.remaining == 0
+    assert "located within ×1.5 with probability 0.95, after" in history.stopped_early
+    assert int(history.stopped_early.split()[-2]) in (count - 1, count)
+    assert search_for(job).suggest("one more") == Searcher.FINISHED
+
+
+def test_who_asks_for_more_overrules_the_rule(stopped):
+    job, count = stopped
+    more = Job(parse_recipe(job.recipe.model_dump(mode="json"), {"search/trials": 70}), job.storage, "run")
+    job.ledger().create(run_info(job))
+    history = History(more)
+    assert (history.rule, history.stopped_early, history.remaining) == (None, "", 70 - count)
+
+
+def test_without_the_rule_the_same_run_goes_on(stopped):
+    job, count = stopped
+    without = Job(noise_recipe(60), job.storage, "run")
+    assert without.recipe.identity() == job.recipe.identity()
+    assert History(without).remaining == 60 - count
