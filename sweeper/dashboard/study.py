@@ -30,6 +30,9 @@ from sweeper.dashboard.parameters import coordinates, parameters
 STATES = {"running": TrialState.RUNNING, "failed": TrialState.FAIL}
 """Status → state; any other is COMPLETE: a trial that diverged has been told the floor."""
 
+INK = "#767676"
+"""Legible on white and on black: optuna-dashboard doesn't tell figures which of the two its page is."""
+
 
 @dataclass(frozen=True, eq=False)
 class Look:
@@ -90,7 +93,7 @@ def _figures(found: Verdict) -> dict[str, go.Figure]:
         figures["collapse"] = plot_noise(noise_info(found.curve, found.point, found.selection))
     if found.point is not None:
         figures["posterior"] = plot_posterior(posterior_info(found.point))
-    return {name: go.Figure(figure) for name, figure in figures.items()}
+    return {name: go.Figure(figure).update_layout(font_color=INK) for name, figure in figures.items()}
 
 
 def _trials(look: Look, found: Verdict, selection: Selection) -> list[FrozenTrial]:

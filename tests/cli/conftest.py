@@ -1,10 +1,15 @@
 import shutil
+import threading
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from search_spaces import load_recipe, to_yaml
 from tests.cli.command import Command
+
+if TYPE_CHECKING:
+    from sweeper.commands.dashboard import Dashboard
 
 TINY = {
     "space": {"train/noise_scale": [0.003, 0.03], "train/batch_size": [20, 60]},
@@ -38,3 +43,25 @@ def own_run(finished_run, tmp_path) -> Path:
     storage, _, name = finished_run.path.rpartition("/runs/")
     shutil.copytree(storage, tmp_path / "sweeps")
     return tmp_path / "sweeps" / "runs" / name
+
+
+@pytest.fixture
+def serve():
+    """Serve the run at a path on a free port, until the test ends."""
+    from sweeper.commands.dashboard import Dashboard
+
+    running = []
+
+    def begin(path: str) -> "Dashboard":
+        dashboard = Dashboard(path, 0)
+        dashboard.look()
+        thread = threading.Thread(target=dashboard.serve)
+        thread.start()
+        running.append((dashboard, thread))
+        return dashboard
+
+    yield begin
+    for dashboard, thread in running:
+        dashboard.server.shutdown()
+        thread.join()
+        dashboard.server.server_close()

@@ -5,7 +5,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 import urllib.error
 import urllib.request
@@ -19,26 +18,6 @@ from analysis.records import Outcome
 from analysis.verdict import verdict
 from sweeper.commands.dashboard import Dashboard
 from sweeper.store import Ledger
-
-
-@pytest.fixture
-def serve():
-    """Serve the run at a path on a free port, until the test ends."""
-    running = []
-
-    def begin(path: str) -> Dashboard:
-        dashboard = Dashboard(path, 0)
-        dashboard.look()
-        thread = threading.Thread(target=dashboard.serve)
-        thread.start()
-        running.append((dashboard, thread))
-        return dashboard
-
-    yield begin
-    for dashboard, thread in running:
-        dashboard.server.shutdown()
-        thread.join()
-        dashboard.server.server_close()
 
 
 def ask(dashboard: Dashboard, path: str, method: str = "GET") -> bytes:
