@@ -11,18 +11,33 @@ from sweeper.commands.request import STORAGE, RunArgument, StorageOption, find_r
 
 
 def report(
-    run: RunArgument,
+    run: Annotated[
+        list[str], typer.Argument(metavar="RUN", help="As elsewhere; several runs are compared on one page.")
+    ],
     out: Annotated[
         Path | None,
-        typer.Option("-o", metavar="FILE", help="The HTML file; default: report.html of the run."),
+        typer.Option(
+            "-o", metavar="FILE", help="The HTML file; default: report.html of the run, of several runs here."
+        ),
+    ] = None,
+    static: Annotated[
+        Path | None,
+        typer.Option("--static", metavar="DIR", help="Write the figures too, as SVG and PDF; needs Chrome."),
     ] = None,
     storage: StorageOption = STORAGE,
 ) -> None:
-    """Write the report of a run, finished or not: one HTML file that needs no network.
+    """Write the report of runs, finished or not: one HTML file that needs no network.
 
     Example: sweeper report digits-cpu-1f2e3d4c -o digits.html
     """
-    print(write_report_of(find_run(run, storage), out))
+    paths = [find_run(each, storage) for each in run]
+    if static is not None:
+        from analysis.static import write_figures
+
+        with one_line(), writing(static):
+            write_figures(paths, static)
+        print(static)
+    print(write_report_of(*paths, out=out))
 
 
 def dashboard(
@@ -97,8 +112,8 @@ def export(
         out.write_bytes(content)
 
 
-def write_report_of(path: str, out: Path | None = None) -> Path:
-    """Write the report of a run and return its path: `out`, or the run's folder, or here if that is far away.
+def write_report_of(*paths: str, out: Path | None = None) -> Path:
+    """Write the report of runs and return its path: `out`, or the run's folder, or here if that is no single place.
 
     Raises:
         WrongRequest: if it can't be written there.
@@ -106,9 +121,11 @@ def write_report_of(path: str, out: Path | None = None) -> Path:
     from analysis.report import write_report
     from sweeper.store import Storage
 
-    if out is None:
-        place = Storage(path)
+    if out is None and len(paths) > 1:
+        out = Path("report.html")
+    elif out is None:
+        place = Storage(paths[0])
         run = Path(place.root)
         out = run / "report.html" if place.local else Path(f"{run.name}.html")
     with writing(out):
-        return write_report(path, out)
+        return write_report(paths, out)

@@ -17,7 +17,7 @@ SURFACE = {
     "resume": ["RUN", "--trials", "--address", "--storage"],
     "status": ["RUN", "--json", "--storage"],
     "stop": ["RUN", "--storage"],
-    "report": ["RUN", "-o", "--storage"],
+    "report": ["RUN", "-o", "--static", "--storage"],
     "dashboard": ["RUN", "--port", "--storage"],
     "recommend": ["RUN", "--batch-size", "--momentum", "--storage"],
     "export": ["RUN", "--format", "-o", "--storage"],
