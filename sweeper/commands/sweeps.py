@@ -128,6 +128,8 @@ def _sweep(path: str, start: "Callable[[Listener], Run]") -> int:
         print(f"{reason}; what is finished is kept\nGo on with: sweeper resume {path}", file=sys.stderr)
         return 1
     report = write_report_of(path)
+    if ended.stopped_early:
+        print(f"The search ended itself: {ended.stopped_early}.")
     console.show_verdict(verdict(path))
     console.show_ended(ended.trials, path, report)
     return 0
