@@ -7,7 +7,7 @@ from typing import Literal
 
 from analysis.reading import read_run_info, read_trials
 from analysis.verdict import verdict
-from search_spaces.recipe import parse_recipe
+from search_spaces.recipe import Recipe, parse_recipe
 from sweeper.planning import planned_trials
 from sweeper.store import Ledger
 
@@ -82,7 +82,7 @@ def status_info(path: str) -> StatusInfo:
         path=path,
         recipe=recipe.name,
         scale=recipe.scale,
-        state="done" if done >= total else _state(ledger),
+        state="done" if done >= total or _ended_itself(recipe, ledger) else _state(ledger),
         total=total,
         ok=counts.get("ok", 0),
         diverged=counts.get("diverged", 0),
@@ -96,6 +96,17 @@ def status_info(path: str) -> StatusInfo:
         else Peak(**{field: getattr(point, field) for field in Peak.__dataclass_fields__}),
         reason=found.reason,
     )
+
+
+def _ended_itself(recipe: Recipe, ledger: Ledger) -> bool:
+    """Return whether the search's stopping rule has ended it."""
+    if recipe.search.stop is None:
+        return False
+    from sweeper.tuning.told import finished, stopping  # loads torch
+
+    ended = finished(recipe.search, ledger.suggestions(), ledger.outcomes())
+    rule = stopping(recipe, ledger, ended)
+    return rule is not None and rule.reason is not None
 
 
 def _state(ledger: Ledger) -> Literal["running", "stopping", "stopped", "interrupted"]:

@@ -18,13 +18,12 @@ from ray.tune.search.optuna import OptunaSearch
 from analysis.records import Suggestion
 from analysis.stopping import Stopping
 from search_spaces.recipe import noise_path
-from search_spaces.space import Point
 from sweeper.data import derive_seed
 from sweeper.tuning.critical_noise import SEM, STATUS
 from sweeper.tuning.job import Job, Suggested, grid_order
 from sweeper.tuning.samplers import SAMPLERS
 from sweeper.tuning.space import distributions, to_params, to_point
-from sweeper.tuning.told import Told, explain, observations, stopping
+from sweeper.tuning.told import Told, explain, finished, observations, stopping
 from sweeper.tuning.trainable import DRAINED, METRIC
 
 LOG = logging.getLogger(__name__)
@@ -37,7 +36,8 @@ class History:
         self.job = job
         self._ledger = job.ledger()
         grid = job.recipe.search.sampler == "grid"
-        known = {s.trial: Suggested(s.number, s.overrides) for s in self._ledger.suggestions()}
+        suggestions = self._ledger.suggestions()
+        known = {s.trial: Suggested(s.number, s.overrides) for s in suggestions}
         outcomes = {t: o for t, o in self._ledger.outcomes().items() if o.status != "failed"}
         self._recorded = set(known)
         if grid:
@@ -45,37 +45,24 @@ class History:
             points = [Suggested(number, point) for number, point in enumerate(grid_order(job.recipe))]
             known = {job.trial(suggested)[0]: suggested for suggested in points}
         self.total = len(known) if grid else job.recipe.search.trials or 0
-        done = [(s, outcomes[trial]) for trial, s in known.items() if trial in outcomes]
-        self.finished = sorted(done, key=lambda each: each[1].time)
-        """What is done, in the order it ended: points with how they ended."""
+        self.finished = [(s, outcomes[trial]) for trial, s in known.items() if trial in outcomes]
+        """What is done: points with how they ended."""
+        self.told = finished(job.recipe.search, suggestions, outcomes)
+        """What an adaptive search is told of it, in the order it ended."""
         self.unfinished = [suggested for trial, suggested in known.items() if trial not in outcomes]
         """Points to run before any new one; of a grid, all there are to run."""
         numbers = [suggested.number for suggested in known.values()] + [o.number for o in outcomes.values()]
         self.next_number = max(numbers, default=-1) + 1
 
-    @property
-    def told(self) -> list[tuple[Point, Told]]:
-        """What the search is told of the finished trials, in the order they ended."""
-        search = self.job.recipe.search
-        return [(s.point, Told.of(search, o.objective, o.status, o.sem)) for s, o in self.finished]
-
     @cached_property
     def rule(self) -> Stopping | None:
-        """The stopping rule as the finished trials leave it, None without one.
-
-        Whoever asks for more trials than the run was begun with overrules it.
-        """
-        rule, info = stopping(self.job.recipe.search), self._ledger.info()
-        asked = max(self.total, self._ledger.requested_trials())
-        if rule is None or (info is not None and asked > info.recipe["search"]["trials"]):
-            return None
-        rule.replay(observations(self.job.recipe, self.told))
-        return rule
+        """The stopping rule as the finished trials leave it, None if there is none."""
+        return stopping(self.job.recipe, self._ledger, self.told)
 
     @property
     def stopped_early(self) -> str:
         """Why the search ended itself, after how many trials; empty if it didn't."""
-        return "" if self.rule is None else explain(self.rule)
+        return explain(self.rule)
 
     @property
     def remaining(self) -> int:
@@ -162,7 +149,7 @@ class NoiseSearch(OptunaSearch):
         self._next = history.next_number
         self._new = history.remaining - len(self._waiting)
         self._rule = history.rule
-        self._told = history.told
+        self._told = list(history.told)
         for point, told in self._told:
             self._study.add_trial(
                 create_trial(

@@ -1,15 +1,17 @@
 """What the search is told of finished trials, and whether that is enough to end it."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
 from analysis.acquisition import Observations
+from analysis.records import Outcome, Suggestion
 from analysis.stopping import Stopping
 from search_spaces.recipe import Recipe, Search
 from search_spaces.space import Point
 from sweeper.measuring import floor_of
+from sweeper.store import Ledger
 
 
 @dataclass(frozen=True)
@@ -29,26 +31,46 @@ class Told:
         return cls(finite, "low" if status == "ok" and finite <= floor else status, sem)
 
 
-def stopping(search: Search) -> Stopping | None:
-    """Return a fresh stopping rule, None if the search has none."""
-    rule = search.stop
-    return None if rule is None else Stopping(rule.within, rule.mass, rule.regret)
+def finished(
+    search: Search, suggestions: Iterable[Suggestion], outcomes: Mapping[str, Outcome]
+) -> list[tuple[Point, Told]]:
+    """Return the points of the trials that have ended, but for failed ones, in the order they did."""
+    ended = [(s.overrides, outcomes[s.trial]) for s in suggestions if s.trial in outcomes]
+    return [
+        (point, Told.of(search, outcome.objective, outcome.status, outcome.sem))
+        for point, outcome in sorted(ended, key=lambda each: each[1].time)
+        if outcome.status != "failed"
+    ]
 
 
-def observations(recipe: Recipe, finished: Sequence[tuple[Point, Told]]) -> Observations:
+def stopping(recipe: Recipe, ledger: Ledger, ended: Sequence[tuple[Point, Told]]) -> Stopping | None:
+    """Return the stopping rule as the trials that have ended leave it, None if there is none.
+
+    Whoever asks for more trials than the run was begun with overrules it.
+    """
+    rule, info = recipe.search.stop, ledger.info()
+    asked = max(recipe.search.trials or 0, ledger.requested_trials())
+    if rule is None or (info is not None and asked > info.recipe["search"]["trials"]):
+        return None
+    replayed = Stopping(rule.within, rule.mass, rule.regret)
+    replayed.replay(observations(recipe, ended))
+    return replayed
+
+
+def observations(recipe: Recipe, ended: Sequence[tuple[Point, Told]]) -> Observations:
     """Return finished trials on the noise axis."""
-    scales = [recipe.trial(point).train.resolved_noise_scale for point, _ in finished]
+    scales = [recipe.trial(point).train.resolved_noise_scale for point, _ in ended]
     return Observations.of(
         [math.log10(scale) for scale in scales],
-        [told.value for _, told in finished],
-        [told.status for _, told in finished],
-        [math.nan if told.sem is None else told.sem for _, told in finished],
+        [told.value for _, told in ended],
+        [told.status for _, told in ended],
+        [math.nan if told.sem is None else told.sem for _, told in ended],
     )
 
 
-def explain(rule: Stopping) -> str:
+def explain(rule: Stopping | None) -> str:
     """Return in words what ended the search, after how many trials; empty if nothing did."""
-    if rule.reason is None:
+    if rule is None or rule.reason is None:
         return ""
     what = {
         "located": f"S* is located within ×{rule.within:g}",

@@ -5,6 +5,7 @@ import pytest
 
 import sweeper.tuning
 from analysis.reading import read_records, read_trials
+from sweeper.commands.status import status_info
 from tests.tuning.recipes import small_recipe
 
 pytestmark = pytest.mark.usefixtures("ray_cluster")
@@ -38,6 +39,7 @@ def test_a_search_ends_by_itself_and_says_why(stopped):
     )
     assert trials["sem"].notna().any()
     assert stopped.critical_point is not None
+    assert status_info(stopped.path).state == "done"
 
 
 def test_to_resume_it_trains_nothing_unless_more_is_asked_for(stopped):
