@@ -12,7 +12,14 @@ from analysis.collapse import Collapse, collapse
 from analysis.critical_point import CriticalPoint, critical_point
 from analysis.reading import RunError, read_measurements, read_records, read_run_info, read_trials
 from analysis.table import GainCurve, Selection, gain_curve
-from analysis.verdict import Recommendation, Verdict, objective_selection, recommend_info, verdict
+from analysis.verdict import (
+    Recommendation,
+    Verdict,
+    objective_selection,
+    recommend_info,
+    verdict,
+    with_collapse,
+)
 
 if TYPE_CHECKING:
     from analysis.report import write_report
@@ -20,7 +27,8 @@ if TYPE_CHECKING:
 __all__ = [
     "Collapse", "CriticalPoint", "GainCurve", "Recommendation", "RunError", "Selection", "Verdict", "collapse",
     "critical_point", "gain_curve", "objective_selection", "read_measurements", "read_records",
-    "read_run_info", "read_trials", "recommend_info", "verdict", "write_report",
+    "read_run_info", "read_trials", "recommend_info", "verdict", "with_collapse",
+    "write_report",
 ]  # fmt: skip
 
 

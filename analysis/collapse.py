@@ -13,7 +13,7 @@ from analysis.axes import AxisQuality, candidates, judge_axis
 from analysis.cells import Cells, on_axis
 from analysis.critical_point import CLAIM, FEWEST_TRIALS, Location
 from analysis.exponents import Estimate, Exponent, ExponentPosterior, spline_profile
-from analysis.hump import HumpPosterior
+from analysis.peaks import agree, apart, own_peaks
 from analysis.smc import Array
 from analysis.table import Selection, check_unmixed, trial_gains
 
@@ -23,8 +23,6 @@ WIDEST = 1.0
 """Width of b's interval above which it tells nothing: b = 0, lr alone, and b = 1 would both do."""
 MISFIT = 0.01
 """P-value below which the curves differ by more than noise."""
-EXPECTED = {"adamw": (0.5, 0.0)}
-"""Exponents (b, c) by optimizer; SGD's are (1, 1), those of S."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +83,7 @@ def collapse(table: pd.DataFrame, measured: pd.Series | None = None, **selection
         status=trials["status"],
         weight_decay=trials["weight_decay"],
         measured=None if measured is None else trials["trial"].map(measured),
-        expected=EXPECTED.get(rows["optimizer"].iloc[0], (1.0, 1.0)),
+        expected=expected_exponents(rows["optimizer"].iloc[0]),
     )
 
 
@@ -141,18 +139,40 @@ def find_collapse(
     rejected = [
         name for name, found in exponents.items() if not _within(cells.expected_exponents[name], found)
     ]
-    peaks = _peaks(cells, rng)
+    peaks = own_peaks(cells, rng)
+    unlike = apart(peaks)
     axis: tuple[float, float] | None = expected
-    if rejected:
+    if rejected or unlike:
         b, c = (
             exponents[name].value if name in rejected else cells.expected_exponents[name] for name in "bc"
         )
-        axis = (b, c) if _agree(posterior, peaks, rng) else None
+        axis = (b, c) if rejected and agree(posterior, peaks) else None
     axes, better = _axes(posterior, rng)
-    verdict, reason = _conclude(posterior, exponents, rejected, axes, better)
+    verdict, reason = _conclude(posterior, exponents, rejected, unlike, axes, better)
     return Collapse(
         verdict, reason, axes, exponents.get("b"), exponents.get("c"), peaks, expected, axis, posterior
     )
+
+
+def expected_exponents(optimizer: str) -> tuple[float, float]:
+    """Return (b, c) as theory has them: those of S, or for AdamW those of its proxy lr / √B."""
+    return (0.5, 0.0) if optimizer == "adamw" else (1.0, 1.0)
+
+
+def axis_words(exponents: tuple[float, float]) -> str:
+    """Return the name of the axis lr / (B^b (1 − μ)^c).
+
+    >>> axis_words((1.0, 1.0)), axis_words((0.5, 0.0)), axis_words((1.72, 1.0))
+    ('S', 'lr/√B', 'lr / (B^1.72 (1 − μ))')
+    """
+    if name := {(1.0, 1.0): "S", (0.5, 0.0): "lr/√B"}.get(exponents):
+        return name
+    powers = [
+        base if exponent == 1 else f"{base}^{exponent:.3g}"
+        for base, exponent in zip(("B", "(1 − μ)"), exponents, strict=True)
+        if exponent != 0
+    ]
+    return f"lr / ({' '.join(powers)})"
 
 
 def _too_little(cells: Cells) -> str:
@@ -188,34 +208,6 @@ def _within(value: float, found: Estimate) -> bool:
     return found.low <= value <= found.high
 
 
-def _peaks(cells: Cells, rng: np.random.Generator) -> dict[int, Location]:
-    """Return where each batch size peaks on the expected axis, from its own trials alone."""
-    found = {}
-    for size in np.unique(cells.batch_size):
-        own = cells.where(cells.batch_size == size)
-        if len(own) < FEWEST_TRIALS or own.without.all():
-            continue
-        one = HumpPosterior.fit(
-            own.x, own.gain, np.isnan(own.gain), own.at_chance, rng, least_noise=own.known_error
-        )
-        middle = float(np.clip(np.median(one.argmax_draws), own.x.min(), own.x.max()))
-        low, high = one.interval()
-        found[int(size)] = Location(10**middle, 10 ** min(low, middle), 10 ** max(high, middle))
-    return found
-
-
-def _agree(posterior: ExponentPosterior, peaks: Mapping[int, Location], rng: np.random.Generator) -> bool:
-    """Return whether the batch sizes' own peaks lie where the fitted exponents put them."""
-    cells = posterior.cells
-    for size, own in peaks.items():
-        momentum = cells.momentum[cells.batch_size == size][-1]
-        fitted = posterior.lr_at(size, momentum, rng)
-        low, high = (10 ** on_axis(lr, size, momentum, cells.expected) for lr in (fitted.low, fitted.high))
-        if own.high < low or high < own.low:
-            return False
-    return True
-
-
 def _axes(posterior: ExponentPosterior, rng: np.random.Generator) -> tuple[tuple[AxisQuality, ...], str]:
     """Return the axes, best first, and the name of one that predicts better than the expected one, "" if none does."""
     cells = posterior.cells
@@ -223,27 +215,23 @@ def _axes(posterior: ExponentPosterior, rng: np.random.Generator) -> tuple[tuple
     found.sort(key=lambda pair: pair[0].loo_error)
     axes = tuple(axis for axis, _ in found)
     errors = {axis.name: squared for axis, squared in found}
-    gained = errors[expected_name(cells.expected)] - errors[axes[0].name]
+    gained = errors[axis_words(cells.expected)] - errors[axes[0].name]
     # Paired over cells, so that the ones that no axis predicts cancel.
     clear = gained.mean() > 2 * gained.std() / math.sqrt(len(gained))
     return axes, axes[0].name if clear else ""
-
-
-def expected_name(expected: tuple[float, float]) -> str:
-    """Return the name of the axis with the exponents `expected`."""
-    return "lr/√B" if expected == (0.5, 0.0) else "S"
 
 
 def _conclude(
     posterior: ExponentPosterior,
     exponents: Mapping[str, Exponent],
     rejected: list[str],
+    unlike: list[int],
     axes: tuple[AxisQuality, ...],
     better: str,
 ) -> tuple[Verdict, str]:
     """Return the verdict and why."""
     cells = posterior.cells
-    b, name = exponents["b"], expected_name(cells.expected)
+    b, name = exponents["b"], axis_words(cells.expected)
     if posterior.hump_probability <= CLAIM:
         return "unknown", "No hump is claimed, so there are no peaks to align."
     if rejected:
@@ -252,6 +240,11 @@ def _conclude(
         wanted = cells.expected_exponents[wrong]
         return "imperfect", (
             f"The learning rate at the peak grows as {base} to the power {_words(exponents[wrong])}, not {wanted:g}."
+        )
+    if unlike:
+        return (
+            "imperfect",
+            f"Batch sizes {unlike[0]} and {unlike[1]} peak at different {name}, each by its own trials.",
         )
     if b.high - b.low > WIDEST:
         return (

@@ -133,20 +133,26 @@ class ExponentPosterior:
 
         A batch size and momentum that were swept shift as their curve does, others like a curve not yet seen.
         """
-        cells, theta = self.cells, self.theta
-        same = (cells.batch_size == batch_size) & (cells.momentum == momentum)
-        scatter = np.exp(theta[:, LN_TAU])
-        if same.any():
-            label = int(np.searchsorted(np.unique(cells.curve), cells.curve[same][0]))
-            place = theta[:, M] + scatter * theta[:, LN_TAU + 1 + label]
+        cells = self.cells
+        own = cells.curve[(cells.batch_size == batch_size) & (cells.momentum == momentum)]
+        if len(own):
+            label = int(np.searchsorted(np.unique(cells.curve), own[0]))
+            shift = self.theta[:, LN_TAU + 1 + label]
         else:
-            place = theta[:, M] + scatter * rng.standard_normal(len(theta))
+            shift = rng.standard_normal(len(self.theta))
+        return self._lr(batch_size, momentum, np.exp(self.theta[:, LN_TAU]) * shift)
+
+    def lr_by_exponents(self, batch_size: int, momentum: float) -> Estimate:
+        """Return the learning rate at which the peak would be if the curves didn't scatter."""
+        return self._lr(batch_size, momentum, np.zeros(len(self.theta)))
+
+    def _lr(self, batch_size: int, momentum: float, shift: Array) -> Estimate:
         logs = {"b": math.log10(batch_size), "c": math.log10(1 - momentum)}
-        for k, (name, mean) in enumerate(cells.regressor_means.items()):
-            if name in logs:
-                place = place + theta[:, theta.shape[1] - len(cells.regressors) + k] * (logs[name] - mean)
-        per_scale = on_axis(1.0, batch_size, momentum, cells.expected)
-        found = _estimate(place - per_scale)
+        means = self.cells.regressor_means
+        beta = self.theta[:, self.theta.shape[1] - len(means) :]
+        beyond = np.array([logs[name] - mean if name in logs else 0.0 for name, mean in means.items()])
+        unit = on_axis(1.0, batch_size, momentum, self.cells.expected)
+        found = _estimate(self.theta[:, M] + shift + beta @ beyond - unit)
         return Estimate(10**found.value, 10**found.low, 10**found.high)
 
 

@@ -12,29 +12,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.collapse import Collapse, axis_words, expected_exponents, find_collapse
 from analysis.critical_point import CriticalPoint, critical_point
 from analysis.reading import RunPath, read_records, read_run_info
+from analysis.recommend import Guide
+from analysis.recommend import Recommendation as Recommendation
 from analysis.table import GainCurve, Selection, gain_curve
-from search_spaces.noise import adam_noise_scale, lr_for_noise_scale
 
 MOST_OBSERVATIONS = 300
-
-
-@dataclass(frozen=True)
-class Recommendation:
-    """The learning rate at S* for one batch size, with the 95% interval that S* leaves it."""
-
-    batch_size: int
-    momentum: float
-    lr: float
-    low: float
-    high: float
-    gain: float
-    """Expected gain at S*, in the metric's unit, with its 95% interval."""
-    gain_low: float
-    gain_high: float
-    note: str = ""
-    """What to be careful about; empty if the batch size was swept."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +37,8 @@ class Verdict:
     reported: dict[str, tuple[float, float, float]]
     """Other measured splits → gain at S* with its 95% interval: what selection did not see."""
     warnings: tuple[str, ...]
+    collapse: Collapse | None = None
+    """None until `with_collapse` adds it: a live view can't wait for it."""
 
 
 def objective_selection(recipe: Mapping[str, Any]) -> Selection:
@@ -76,10 +63,15 @@ def verdict(run_path: RunPath, **selection: Any) -> Verdict:
     Raises:
         RunError: if `run_path` holds no run, or a damaged one.
     """
-    chosen = replace(objective_selection(read_run_info(run_path).recipe), **selection)
+    return judge(*_objective(run_path, selection))
+
+
+def _objective(run_path: RunPath, changes: Mapping[str, Any]) -> tuple[pd.DataFrame, Selection]:
+    """Return the records that a run is judged by, and the selection of its objective with `changes`."""
+    chosen = replace(objective_selection(read_run_info(run_path).recipe), **changes)
     table = read_records(run_path)
     # Like the searcher, it looks at the trial's own task, not at others it was evaluated on.
-    return judge(table[table["eval_task"] == table["task"]], chosen)
+    return table[table["eval_task"] == table["task"]], chosen
 
 
 def judge(table: pd.DataFrame, selection: Selection) -> Verdict:
@@ -100,7 +92,10 @@ def judge_all(table: pd.DataFrame, selections: Iterable[Selection]) -> dict[Sele
         warnings: tuple[str, ...] = ()
         if curve is not None and point is not None:
             sizes, momentum = swept_batch_sizes(curve), usual_momentum(curve)
-            recommendations = tuple(recommend(point, optimizer, size, momentum, sizes) for size in sizes)
+            guide = Guide(curve, point, expected_exponents(optimizer))
+            recommendations = tuple(
+                guide.recommend(size, momentum, selection.metric, sizes) for size in sizes
+            )
             others = {
                 split: peak(replace(selection, split=split))[1]
                 for split in splits
@@ -144,52 +139,102 @@ def find_peak(curve: GainCurve) -> CriticalPoint:
     return critical_point(curve.noise_scale, curve.gain, sem=sem, group=observation, status=curve.status)
 
 
-def recommend(
-    point: CriticalPoint, optimizer: str, batch_size: int, momentum: float, swept: list[int]
-) -> Recommendation:
-    """Return the learning rate at S*: S* B (1 − μ) for SGD, S* √B for AdamW.
+def with_collapse(found: Verdict) -> Verdict:
+    """Return `found` with its collapse, which its recommendations and warnings heed.
 
-    Raises:
-        ValueError: if batch_size < 1 or momentum is outside [0, 1).
+    Where the expected exponents are rejected, learning rates are taken at the peak on the fitted axis, or at each
+    batch size's own. It takes a second or two.
     """
-    if optimizer == "adamw":
-        per_scale = 1.0 / adam_noise_scale(1.0, batch_size)
-    else:
-        per_scale = lr_for_noise_scale(1.0, batch_size, momentum)
-    note = ""
-    if not swept[0] <= batch_size <= swept[-1]:
-        note = f"batch size {batch_size} is outside of the swept {swept[0]} to {swept[-1]}: extrapolated"
-    elif batch_size not in swept:
-        note = f"batch size {batch_size} was not swept, its neighbours were"
-    return Recommendation(
-        batch_size,
-        momentum,
-        lr=point.noise_scale * per_scale,
-        low=point.low * per_scale,
-        high=point.high * per_scale,
-        gain=point.gain,
-        gain_low=point.gain_low,
-        gain_high=point.gain_high,
-        note=note,
+    curve = found.curve
+    if found.point is None or curve is None:
+        return found
+    aligned = find_collapse(
+        curve.lr,
+        curve.batch_size,
+        curve.momentum,
+        curve.gain,
+        sem=curve.sem,
+        status=curve.status,
+        expected=expected_exponents(found.optimizer),
     )
+    if aligned.axis == aligned.expected:
+        return replace(found, collapse=aligned)
+    sizes, momentum = swept_batch_sizes(curve), usual_momentum(curve)
+    shared = None if aligned.axis is None else _guide(curve, found.point, aligned, sizes[0])
+    recommendations = tuple(
+        _recommend(
+            shared or _guide(curve, found.point, aligned, size),
+            aligned,
+            size,
+            momentum,
+            found.selection.metric,
+            sizes,
+        )
+        for size in sizes
+    )
+    return replace(
+        found,
+        collapse=aligned,
+        recommendations=recommendations,
+        warnings=(*found.warnings, _remedy(aligned)),
+    )
+
+
+def _guide(curve: GainCurve, point: CriticalPoint, aligned: Collapse, batch_size: int) -> Guide:
+    """Return the peak at which the learning rate for `batch_size` is taken."""
+    if aligned.axis == aligned.expected:
+        return Guide(curve, point, aligned.expected)
+    if aligned.axis is None:
+        size = min(aligned.peaks, key=lambda swept: abs(math.log(swept / batch_size)))
+        own = curve.where(curve.batch_size == size)
+        return Guide(own, find_peak(own), aligned.expected, f"taken at the peak of batch size {size} alone")
+    place = aligned.coordinate(curve.lr, curve.batch_size, curve.momentum)
+    moved = replace(curve, noise_scale=place)
+    return Guide(moved, find_peak(moved), aligned.axis, f"taken at the peak over {axis_words(aligned.axis)}")
+
+
+def _recommend(
+    guide: Guide, aligned: Collapse, batch_size: int, momentum: float, metric: str, swept: list[int]
+) -> Recommendation:
+    """Return the learning rate at a guide's peak; fitted exponents are themselves uncertain, which widens it."""
+    found = guide.recommend(batch_size, momentum, metric, swept)
+    spread = aligned.lr_at(batch_size, momentum)
+    if spread is None or guide.axis == aligned.expected:
+        return found
+    return replace(found, low=min(found.lr, spread.low), high=max(found.lr, spread.high))
+
+
+def _remedy(aligned: Collapse) -> str:
+    """Return what is done about exponents that were rejected."""
+    wrong = f"{axis_words(aligned.expected)} does not align the batch sizes"
+    if aligned.axis is None:
+        return f"{wrong}, nor does any power: learning rates are those of each one's own peak."
+    return f"{wrong}: learning rates are those of the peak over {axis_words(aligned.axis)}."
 
 
 def recommend_info(
     run_path: RunPath, batch_size: int, momentum: float | None = None, **selection: Any
 ) -> Recommendation:
-    """Return the learning rate at S* for `batch_size`; `momentum` defaults to the sweep's usual one.
+    """Return the learning rate at the peak for `batch_size`; `momentum` defaults to the sweep's usual one.
 
-    All swept batch sizes enter S*. The expected gain is that of the split the search saw.
+    All swept batch sizes enter, on the axis that the collapse supports. What is expected there is that of the split
+    the search saw.
 
     Raises:
         ValueError: if the run has no critical point, or a setting is out of range.
     """
-    found = verdict(run_path, **selection)
-    if found.point is None or found.curve is None:
+    table, chosen = _objective(run_path, selection)
+    found = with_collapse(judge(table, chosen))
+    if found.point is None or found.curve is None or found.collapse is None:
         raise ValueError(f"{run_path}: {found.reason}")
+    momentum = usual_momentum(found.curve) if momentum is None else momentum
+    guide = _guide(found.curve, found.point, found.collapse, batch_size)
     swept = swept_batch_sizes(found.curve)
-    chosen = usual_momentum(found.curve) if momentum is None else momentum
-    return recommend(found.point, found.optimizer, batch_size, chosen, swept)
+    return replace(
+        _recommend(guide, found.collapse, batch_size, momentum, chosen.metric, swept),
+        merged=guide.merged(table, chosen, batch_size),
+        stable=guide.stable(batch_size, momentum),
+    )
 
 
 def usual_momentum(curve: GainCurve) -> float:

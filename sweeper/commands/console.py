@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 PIPE_WIDTH = 120
 """Width of tables where there is no terminal to fit."""
 UNITS = {"accuracy": "points", "loss": "nats"}
+MERGED_UNITS = UNITS | {"accuracy": "percent"}
+COLLAPSES = {"holds": "it holds", "imperfect": "it is imperfect", "unknown": "it can't be told"}
 STYLES = {"ok": "green", "warn": "yellow", "FAIL": "bold red"}
 SECONDS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 
@@ -147,6 +149,9 @@ def show_verdict(found: "Verdict") -> None:
     say(f"Gain of merging there, in {unit} of {selection.split} {selection.metric}: {gain}")
     for split, (mean, low, high) in found.reported.items():
         say(f"… of {split} {selection.metric}, which the search did not see: {interval(mean, low, high)}")
+    # Of a single batch size a warning says that nothing was tested.
+    if found.collapse is not None and len(found.recommendations) > 1:
+        say(f"Collapse: {COLLAPSES[found.collapse.verdict]}. {found.collapse.reason}")
     for warning in found.warnings:
         say(warning, "yellow")
     say("")
@@ -154,12 +159,22 @@ def show_verdict(found: "Verdict") -> None:
 
 
 def show_recommendation(recommendation: "Recommendation") -> None:
-    """Print the learning rate for one batch size."""
-    _recommendations([recommendation])
-    gain = interval(recommendation.gain, recommendation.gain_low, recommendation.gain_high)
-    say(f"Expected gain of merging: {gain}")
-    if recommendation.note:
-        say(f"{recommendation.note[0].upper()}{recommendation.note[1:]}.", "yellow")
+    """Print the learning rate for one batch size, what to expect there, and what a stable one would lose."""
+    found = recommendation
+    _recommendations([found])
+    unit = UNITS[found.metric]
+    say(f"Expected gain of merging, in {unit}: {interval(found.gain, found.gain_low, found.gain_high)}")
+    if found.merged:
+        reached = interval(found.merged.value, found.merged.low, found.merged.high)
+        say(f"Expected {found.merged.metric} of the merge, in {MERGED_UNITS[found.merged.metric]}: {reached}")
+    if found.stable is None:
+        say("No learning rate up to this one was tried without a collapse.")
+    else:
+        lost = found.stable.lost
+        differs = f"{abs(lost):.2g} {unit} {'less' if lost > 0 else 'more'} gain expected"
+        say(f"Nearest learning rate tried without a collapse: {found.stable.lr:.3g}, {differs}")
+    if found.note:
+        say(f"{found.note[0].upper()}{found.note[1:]}.", "yellow")
 
 
 def show_check(check: "Check") -> None:

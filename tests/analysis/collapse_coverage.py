@@ -4,6 +4,7 @@ python tests/analysis/collapse_coverage.py --repeats 100
 """
 
 import argparse
+from collections import Counter
 from collections.abc import Iterator
 
 import grids
@@ -12,6 +13,7 @@ from grids import Grid
 from scipy import stats
 
 from analysis.cells import Cells
+from analysis.collapse import find_collapse
 from analysis.exponents import KNOTS, PROFILE, Estimate, ExponentPosterior, spline_errors, spline_profile
 
 CASES = {
@@ -97,12 +99,28 @@ def scores(case: dict, shape: str, repeats: int, baselines: bool) -> np.ndarray:
     return np.mean(rows, axis=0)
 
 
+def verdicts(case: dict, shape: str, repeats: int) -> Counter:
+    """Return how often a collapse holds, is imperfect, and can't be told."""
+    return Counter(
+        find_collapse(grid.lr, grid.batch_size, grid.momentum, grid.gain, sem=grid.sem).verdict
+        for grid, _, _ in planted(case, shape, repeats)
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
+    parser.add_argument(
+        "--verdicts", action="store_true", help="how often a collapse is said to hold, instead"
+    )
     parser.add_argument("--repeats", type=int, default=100)
     parser.add_argument("--cases", nargs="*", default=list(CASES))
     parser.add_argument("--baselines", action="store_true", help="the F test and the bootstrap as well")
     arguments = parser.parse_args()
+    if arguments.verdicts:
+        for name in arguments.cases:
+            for shape in grids.SHAPES:
+                print(name, shape, dict(verdicts(CASES[name], shape, arguments.repeats)), flush=True)
+        return
     print("| collapse | shape | b | trimmed | F test | bootstrap | c | width | trimmed | bias |")
     print("|---|---|---|---|---|---|---|---|---|---|")
     for name in arguments.cases:

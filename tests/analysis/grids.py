@@ -70,9 +70,9 @@ def grid(
 ) -> Grid:
     """Return 3 to 5 batch sizes × 8 to 13 noise scales over four decades, the peak 1.2 to 2.8 decades inside.
 
-    The peak's learning rate grows as B^b (1 − μ)^c, and each curve is shifted by `scatter` decades (standard
-    deviation) besides, and multiplied by 1 + `uneven` ε. Standard errors are left out unless `known`. Noise scales are the same for all curves in one half of the grids; in the other each curve
-    has its own offset.
+    The peak's learning rate grows as B^b (1 − μ)^c; each curve is shifted by `scatter` ε decades besides, and
+    multiplied by 1 + `uneven` ε. Noise scales are the same for all curves in one half of the grids; in the other
+    each curve has its own offset. Standard errors are left out unless `known`.
     """
     sizes = 16 * 2 ** np.sort(rng.choice(6, batch_sizes or rng.integers(3, 6), replace=False))
     place = np.linspace(-4.0, 0.0, scales or rng.integers(8, 14))
