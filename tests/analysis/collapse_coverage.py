@@ -25,7 +25,7 @@ CASES = {
     "no standard errors": {"known": False},
     "momentum, c = .5": {"c": 0.5, "momenta": (0.0, 0.7, 0.9), "batch_sizes": 3},
 }
-BOOTSTRAPS = 200
+BOOTSTRAPS = 100
 
 
 def cells_of(grid: Grid, rng: np.random.Generator) -> Cells:
@@ -114,17 +114,18 @@ def main() -> None:
     )
     parser.add_argument("--repeats", type=int, default=100)
     parser.add_argument("--cases", nargs="*", default=list(CASES))
+    parser.add_argument("--shapes", nargs="*", default=list(grids.SHAPES))
     parser.add_argument("--baselines", action="store_true", help="the F test and the bootstrap as well")
     arguments = parser.parse_args()
     if arguments.verdicts:
         for name in arguments.cases:
-            for shape in grids.SHAPES:
+            for shape in arguments.shapes:
                 print(name, shape, dict(verdicts(CASES[name], shape, arguments.repeats)), flush=True)
         return
     print("| collapse | shape | b | trimmed | F test | bootstrap | c | width | trimmed | bias |")
     print("|---|---|---|---|---|---|---|---|---|---|")
     for name in arguments.cases:
-        for shape in grids.SHAPES:
+        for shape in arguments.shapes:
             found = scores(CASES[name], shape, arguments.repeats, arguments.baselines)
             numbers = " | ".join("–" if np.isnan(value) else f"{value:.2f}" for value in found)
             print(f"| {name} | {shape} | {numbers} |", flush=True)
