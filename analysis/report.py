@@ -21,7 +21,7 @@ from analysis.reading import RunPath, read_records, read_run_info, read_trials
 from analysis.sections import COMPARISONS, SECTIONS
 from analysis.sections.base import Content, Run, View
 from analysis.table import SETTINGS, Selection, experiments, trial_gains
-from analysis.verdict import judge_all, objective_selection
+from analysis.verdict import judge_all, objective_selection, with_collapse
 
 SWITCHES = {"metric": "Metric", "split": "Split", "batchnorm": "Batch norm"}
 """Field of `Selection` that the page can change → its label."""
@@ -113,6 +113,7 @@ def run_experiments(run: Run) -> Iterator[Experiment]:
             if column not in SETTINGS:
                 broad = broad[broad[column] == value]
         found = judge_all(rows, selections)
+        found[objective] = with_collapse(found[objective])
         yield {selection: View(run, context, rows, broad, verdict) for selection, verdict in found.items()}
 
 

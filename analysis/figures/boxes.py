@@ -142,7 +142,7 @@ def plot_boxes(info: BoxInfo, log_y: bool = False) -> style.Spec:
                 zeroline=False,
             )
         )
-    y = {"type": "log"} if log_y else {"range": list(style.gain_range(values))}
+    y = {"type": "log", "nticks": 6} if log_y else {"range": list(style.gain_range(values))}
     return style.panels(
         data,
         axes,
@@ -184,7 +184,7 @@ def _point_trace(box: Box, place: int, look: tuple[str, str]) -> style.Spec:
         "x": place + 0.45 * spread,
         "y": box.values,
         "mode": "markers",
-        "marker": {"color": look[0], "symbol": look[1], "size": 5, "opacity": 0.75},
+        "marker": {"color": look[0], "symbol": look[1], "size": 4, "opacity": 0.5},
         "showlegend": False,
         "text": box.trials.tolist(),
         "hovertemplate": style.hover(trial="%{text}", value="%{y:.4g}"),

@@ -106,7 +106,7 @@ def plot_trace(info: TraceInfo) -> style.Spec:
         data,
         axes,
         [
-            style.titled("S*: median, 95% band", type="log"),
+            style.titled("S*: median, 95% band", type="log", nticks=6),
             style.titled(f"mass within ×{info.within:g}", range=[0, 1.03]),
             style.titled("epochs trained", rangemode="tozero"),
         ],

@@ -63,6 +63,8 @@
     const height = (1 - 0.22 * (rows - 1)) / rows;
     const log = everything(axis).every((value) => value > 0);
     const { xaxis, yaxis, ...rest } = layout;
+    // Above the panels stand their titles, and above these the legend.
+    if (facet) Object.assign(rest, { margin: { ...layout.margin, t: 72 }, legend: { ...layout.legend, y: 1.08 } });
     const panels = { ...rest, height: rows > 1 ? 300 * rows : layout.height, annotations: [] };
     values.forEach((value, panel) => {
       const left = (panel % across) * (width + 0.03);

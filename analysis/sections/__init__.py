@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from analysis.sections.axes import axes
 from analysis.sections.base import Section, View
 from analysis.sections.boxes import boxes
+from analysis.sections.collapse import collapse
 from analysis.sections.health import health
 from analysis.sections.methods import methods
 from analysis.sections.noise import noise
@@ -20,6 +21,7 @@ from analysis.sections.verdict import verdict
 SECTIONS: list[Section[View]] = [
     Section("verdict", "Verdict", verdict),
     Section("noise", "Gain against learning rate, batch size, and noise scale", noise),
+    Section("collapse", "Do all batch sizes fall on one curve?", collapse, per="experiment"),
     Section("peaks", "Does every objective peak at the same noise?", peaks, per="experiment"),
     Section("axes", "Gain on any axis", axes),
     Section("boxes", "Gain by setting", boxes),

@@ -38,7 +38,7 @@ def trials(view: View) -> Content:
         "epochs_trained",
     ]
     shown = ended.merge(gains, on="trial", how="left")[[*columns, "wall_seconds", "host", "error", "trial"]]
-    shown["augment"] = shown["augment"].fillna("")
+    shown["augment"] = shown["augment"].astype(object).fillna("")
     text = f"Gain is the {run.objective.split} {run.objective.metric} gain; collapsed is the share of a trial's pairs."
     if len(shown) > MOST_ROWS:
         text += f" The first {MOST_ROWS} of {len(shown)} trials are listed; the download holds all."

@@ -1,9 +1,10 @@
 """The answer in cards: where the gain peaks, whether it does, what it is worth, and what finding it cost."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
+from analysis.collapse import Collapse
 from analysis.figures.style import UNITS, number
-from analysis.page.fragments import card, duration, interval
+from analysis.page.fragments import card, duration, interval, paragraphs
 from analysis.sections.base import Content, Run, View
 from analysis.verdict import Recommendation, Verdict
 
@@ -28,6 +29,7 @@ def _cards(verdict: Verdict) -> list[str]:
     kind = {"least_regret": "argmax of the mean curve", "most_mass": "most probable place, at a cliff"}[
         point.point
     ]
+    collapse = _collapse(verdict.collapse) if verdict.collapse else []
     return [
         card(
             "Critical noise scale S*",
@@ -44,20 +46,30 @@ def _cards(verdict: Verdict) -> list[str]:
             ],
         ),
         card(f"Gain at S* ({unit})", f"{point.gain:+.3g}", gains),
+        *collapse,
         _recommendations(verdict.recommendations),
     ]
 
 
-def _recommendations(recommendations: Iterable[Recommendation]) -> str:
+def _collapse(found: Collapse) -> list[str]:
+    value = {"holds": "Holds", "imperfect": "Imperfect", "unknown": "Can't tell"}[found.verdict]
+    lines = [found.reason]
+    if found.axes:
+        lines.append(f"best axis of {len(found.axes)}: {found.axes[0].name}, R² {found.axes[0].r2:.2f}")
+    return [card("Do all batch sizes collapse?", value, lines)]
+
+
+def _recommendations(recommendations: Sequence[Recommendation]) -> str:
     rows = "".join(
         f"<tr><td>{r.batch_size}</td><td><strong>{number(r.lr)}</strong></td><td>{interval(r.low, r.high)}</td></tr>"
         for r in recommendations
     )
+    notes = dict.fromkeys(r.note for r in recommendations if r.note)
     momentum = next((f"{r.momentum:g}" for r in recommendations), "–")
     return (
-        f'<article class="card wide"><h3>Recommended learning rate, momentum {momentum}</h3><table><thead><tr>'
+        f'<article class="card"><h3>Recommended learning rate, momentum {momentum}</h3><table><thead><tr>'
         f'<th scope="col">batch size</th><th scope="col">lr</th><th scope="col">95% interval</th></tr></thead>'
-        f"<tbody>{rows}</tbody></table></article>"
+        f"<tbody>{rows}</tbody></table>{paragraphs(notes)}</article>"
     )
 
 

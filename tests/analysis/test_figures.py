@@ -6,6 +6,7 @@ import plotly.graph_objects as go
 import pytest
 from conftest import HEIGHT, Sweep, table_of, true_gain
 
+from analysis.critical_point import Location
 from analysis.figures import style
 from analysis.figures.accuracy import plot_single, single_info
 from analysis.figures.axes import AXES, axes_info, plot_axes
@@ -14,6 +15,7 @@ from analysis.figures.health import MOST_BARS, STATES, health_info, plot_health
 from analysis.figures.marks import MOST_GROUPS, MOST_MARKS, marks
 from analysis.figures.noise import noise_info, plot_noise
 from analysis.figures.overlay import overlay_info, plot_overlay
+from analysis.figures.peaks import plot_peaks
 from analysis.figures.residuals import plot_residuals, residual_info
 from analysis.figures.trace import plot_trace, trace_info
 from analysis.reading import read_trials
@@ -300,6 +302,7 @@ def test_plotly_accepts_every_figure(curve, point, demo_table, demo_run):
         plot_single(single_info(demo_table, SELECTION)),
         plot_health(health_info(curve, trials)),
         plot_trace(trace_info(curve, trials)),
+        plot_peaks({16: Location(0.02, 0.01, 0.03), 64: Location(0.03, 0.02, 0.05)}, point),
         plot_overlay(overlay_info("loss", [("a", curve, point), ("b", curve, None)])),
     ]
     for spec in specs:

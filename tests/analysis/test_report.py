@@ -259,6 +259,19 @@ def test_peaks_of_all_objectives_are_listed(demo_page, demo_run):
     assert f">{verdict(demo_run).point.noise_scale:.3g}<" in html
 
 
+def test_the_collapse_is_judged_with_axes_and_exponents(demo_page):
+    [*_, view] = demo_page.experiments[0]["views"].values()
+    assert "Do all batch sizes collapse?" not in view["verdict"]["html"], (
+        "it is judged on the objective alone"
+    )
+    assert "Do all batch sizes collapse?" in demo_page.visible
+    collapse = demo_page.experiments[0]["sections"]["collapse"]
+    table = re.search(r'aria-label="Axes, best first">(.*?)</table>', collapse["html"])[1]
+    assert re.findall(r'<tr><td class="text">(.*?)</td>', table)[0] == "S", "the planted hump is over S"
+    [figure] = collapse["figures"]
+    assert [trace["y"] for trace in figure["data"]] == [[16], [64], [128]]
+
+
 def test_runs_are_compared_and_each_can_be_shown(demo_run, tmp_path):
     other = write_run(tmp_path / "other", Sweep(batch_sizes=(16, 64)))
     page = page_of([demo_run, other], tmp_path)

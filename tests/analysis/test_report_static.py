@@ -9,16 +9,8 @@ import pytest
 from analysis.static import FORMATS, StaticError, write_figures
 
 FIGURES = {
-    "noise",
-    "residuals",
-    "axes",
-    "boxes-lr",
-    "boxes-batch_size",
-    "single",
-    "health",
-    "training",
-    "trace",
-}
+    "noise", "residuals", "peaks", "axes", "boxes-lr", "boxes-batch_size", "single", "health", "training", "trace",
+}  # fmt: skip
 
 
 def test_what_to_install_is_said(demo_run, tmp_path, monkeypatch):
