@@ -20,6 +20,10 @@ QUANTILES = (0.015, 0.985)
 GAP_COVERED = 0.95
 """Share of a cliff's gap that the interval holds: within the gap every place is as likely as the next."""
 
+RESOLUTION = 0.005
+"""Decades added at both ends of the interval: a search halves a cliff's gap until the prior's idea of steepness
+decides on which side of a trial the peak lies; S is not known to 1% in any case."""
+
 
 @dataclass(frozen=True)
 class HumpPosterior:
@@ -105,7 +109,9 @@ class HumpPosterior:
         """
         low, high = (float(q) for q in np.quantile(self.argmax_draws, QUANTILES))
         gap = self.cliff(high)
-        return (low, high) if gap is None else (low, max(high, gap[0] + GAP_COVERED * (gap[1] - gap[0])))
+        if gap is not None:
+            high = max(high, gap[0] + GAP_COVERED * (gap[1] - gap[0]))
+        return low - RESOLUTION, high + RESOLUTION
 
     def cliff(self, place: float) -> tuple[float, float] | None:
         """Return the neighbours x_i ≤ place < x_{i+1} if the gain falls off between them, else None.
