@@ -46,13 +46,31 @@ class AxisQuality:
     """Share of simulated perfect collapses on the same cells whose quality is no better."""
 
 
+def axis_words(exponents: tuple[float, float]) -> str:
+    """Return the name of the axis lr / (B^b (1 − μ)^c).
+
+    >>> axis_words((1.0, 1.0)), axis_words((0.5, 0.0)), axis_words((1.72, 1.0))
+    ('S', 'lr/√B', 'lr / (B^1.72 (1 − μ))')
+    """
+    if name := {(1.0, 1.0): "S", (0.5, 0.0): "lr/√B"}.get(exponents):
+        return name
+    powers = [
+        base if exponent == 1 else f"{base}^{exponent:.3g}"
+        for base, exponent in zip(("B", "(1 − μ)"), exponents, strict=True)
+        if exponent != 0
+    ]
+    return f"lr / ({' '.join(powers)})"
+
+
 def candidates(cells: Cells) -> dict[str, Array]:
     """Return log10 of each candidate axis that varies, leaving out those that an earlier one only rescales."""
 
     def powers(b: float, c: float) -> Array:
         return on_axis(cells.lr, cells.batch_size, cells.momentum, (b, c))
 
+    # Of two names of one axis the first is kept.
     axes = {
+        axis_words(cells.expected): cells.x,
         "S": powers(1, 1),
         "lr": powers(0, 0),
         "1/B": -np.log10(cells.batch_size),
@@ -61,11 +79,8 @@ def candidates(cells: Cells) -> dict[str, Array]:
     }
     if (cells.weight_decay > 0).all():
         axes["lr·λ"] = np.log10(cells.lr * cells.weight_decay)
-    if np.isfinite(cells.measured).all():
+    if (cells.measured > 0).all():
         axes["S_eff"] = np.log10(cells.measured)
-    if cells.expected == (0.5, 0.0):
-        # Between two names of one axis the expected one is kept.
-        axes = {"lr/√B": axes.pop("lr/√B"), **axes}
     kept: dict[str, Array] = {}
     for name, u in axes.items():
         if np.ptp(u) > SAME and not any(

@@ -10,7 +10,8 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from analysis.axes import AxisQuality, candidates, judge_axis
-from analysis.cells import Cells, on_axis
+from analysis.axes import axis_words as axis_words
+from analysis.cells import SAME, Cells, on_axis
 from analysis.critical_point import CLAIM, FEWEST_TRIALS, Location
 from analysis.exponents import Estimate, Exponent, ExponentPosterior, spline_profile
 from analysis.peaks import agree, apart, own_peaks
@@ -141,6 +142,9 @@ def find_collapse(
     ]
     peaks = own_peaks(cells, rng)
     unlike = apart(peaks)
+    if posterior.hump_probability <= CLAIM:
+        # Flanks may fit some exponent too, but there is no peak to take a learning rate at.
+        rejected, unlike = [], []
     axis: tuple[float, float] | None = expected
     if rejected or unlike:
         b, c = (
@@ -159,22 +163,6 @@ def expected_exponents(optimizer: str) -> tuple[float, float]:
     return (0.5, 0.0) if optimizer == "adamw" else (1.0, 1.0)
 
 
-def axis_words(exponents: tuple[float, float]) -> str:
-    """Return the name of the axis lr / (B^b (1 − μ)^c).
-
-    >>> axis_words((1.0, 1.0)), axis_words((0.5, 0.0)), axis_words((1.72, 1.0))
-    ('S', 'lr/√B', 'lr / (B^1.72 (1 − μ))')
-    """
-    if name := {(1.0, 1.0): "S", (0.5, 0.0): "lr/√B"}.get(exponents):
-        return name
-    powers = [
-        base if exponent == 1 else f"{base}^{exponent:.3g}"
-        for base, exponent in zip(("B", "(1 − μ)"), exponents, strict=True)
-        if exponent != 0
-    ]
-    return f"lr / ({' '.join(powers)})"
-
-
 def _too_little(cells: Cells) -> str:
     """Return why nothing can be fitted, "" if something can."""
     sizes, counts = np.unique(cells.batch_size, return_counts=True)
@@ -184,6 +172,8 @@ def _too_little(cells: Cells) -> str:
         return f"Fewer than two batch sizes have {FEWEST_TRIALS} trials: run more at each."
     if cells.without.all():
         return "No trial has a gain: all diverged or are at chance."
+    if np.ptp(cells.x) < SAME:
+        return f"Only one {axis_words(cells.expected)} was tried: run others."
     return ""
 
 

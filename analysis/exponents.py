@@ -134,7 +134,7 @@ class ExponentPosterior:
         A batch size and momentum that were swept shift as their curve does, others like a curve not yet seen.
         """
         cells = self.cells
-        own = cells.curve[(cells.batch_size == batch_size) & (cells.momentum == momentum)]
+        own = cells.curve[(cells.batch_size == batch_size) & np.isclose(cells.momentum, momentum)]
         if len(own):
             label = int(np.searchsorted(np.unique(cells.curve), own[0]))
             shift = self.theta[:, LN_TAU + 1 + label]

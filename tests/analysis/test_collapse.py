@@ -132,8 +132,11 @@ def test_what_cannot_be_told_is_said_to_be_so():
     noise = np.random.default_rng(0).standard_normal(len(grid.lr))
     flat = find_collapse(grid.lr, grid.batch_size, grid.momentum, noise)
     assert flat.verdict == "unknown"
+    assert flat.axis == flat.expected
     diverged = find_collapse(grid.lr, grid.batch_size, grid.momentum, np.full(len(grid.lr), np.nan))
     assert "No trial has a gain" in diverged.reason
+    level = find_collapse(grid.batch_size * 0.001, grid.batch_size, grid.momentum, grid.gain)
+    assert "Only one S was tried" in level.reason
 
 
 def test_wrong_arrays_are_refused():
