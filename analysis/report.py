@@ -65,7 +65,7 @@ def write_report(run_path: RunPath | Sequence[RunPath], out_path: str | Path) ->
         ],
         title=escape(" · ".join(dict.fromkeys(_title(run) for run in runs))),
         kicker=escape(f"Merge-gain report · {', '.join(_source(run) for run in runs)}"),
-        lead=escape(" ".join(_lead(run) for run in runs)),
+        lead=escape(" ".join(_lead(run, len(runs) > 1) for run in runs)),
         controls=_controls(runs, options),
         download=escape(about),
     )
@@ -114,7 +114,11 @@ def run_experiments(run: Run) -> Iterator[Experiment]:
                 broad = broad[broad[column] == value]
         found = judge_all(rows, selections)
         found[objective] = with_collapse(found[objective])
-        yield {selection: View(run, context, rows, broad, verdict) for selection, verdict in found.items()}
+        aligned = found[objective].collapse
+        yield {
+            selection: View(run, context, rows, broad, verdict, aligned)
+            for selection, verdict in found.items()
+        }
 
 
 def _choices(run: Run, name: str) -> list[str]:
@@ -184,10 +188,11 @@ def _source(run: Run) -> str:
     return f"recipe {run.info.recipe['name']} · run {run.info.run}"
 
 
-def _lead(run: Run) -> str:
+def _lead(run: Run, several: bool) -> str:
     running = int((run.trials["status"] == "running").sum())
+    name = f"{run.info.run}: started" if several else "Started"
     state = f"unfinished, {running} trials have not ended" if running else f"{len(run.trials)} trials ended"
-    return f"Started {timestamp(run.info.time)}; {state}; {len(run.records):,} records."
+    return f"{name} {timestamp(run.info.time)}; {state}; {len(run.records):,} records."
 
 
 def _download(runs: Sequence[Run]) -> tuple[str, str]:

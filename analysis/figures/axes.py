@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from analysis.collapse import Collapse, axis_words
 from analysis.figures import style
 from analysis.figures.marks import legend_mark, mark_trace, marks
 from analysis.table import SETTINGS, Selection, trial_gains, varying
@@ -29,23 +30,32 @@ class AxesInfo:
 
     selection: Selection
     marks: dict[int, pd.DataFrame]
-    """Batch size → rows of `marks`, with a column for each axis of `AXES`."""
+    """Batch size → rows of `marks`, with a column for each axis."""
+    axes: dict[str, str]
+    """Name of each axis → its label."""
     facets: list[str]
     """Settings that vary and can divide the trials into panels."""
 
 
-def axes_info(table: pd.DataFrame, selection: Selection) -> AxesInfo:
-    """Return the trials of `table` on all axes.
+def axes_info(table: pd.DataFrame, selection: Selection, fitted: Collapse | None = None) -> AxesInfo:
+    """Return the trials of `table` on all axes, that of the exponents `fitted` to batch size and momentum too.
 
     Raises:
         ValueError: if nothing is selected.
     """
     trials = marks(trial_gains(selection.rows(table)))
     on_axes = trials.assign(**{name: values(trials) for name, (_, values) in AXES.items()})
+    labels = {name: label for name, (label, _) in AXES.items()}
+    if fitted is not None and fitted.b is not None:
+        b, c = round(fitted.b.value, 2), fitted.expected[1] if fitted.c is None else round(fitted.c.value, 2)
+        on_axes["fitted"] = trials["lr"] / (trials["batch_size"] ** b * (1 - trials["momentum"]) ** c)
+        labels["fitted"] = f"fitted: {axis_words((b, c))}"
     facets = [
         name for name in varying(trials, SETTINGS) if name != "lr" and trials[name].nunique() <= MOST_FACETS
     ]
-    return AxesInfo(selection, {int(str(size)): part for size, part in on_axes.groupby("batch_size")}, facets)
+    return AxesInfo(
+        selection, {int(str(size)): part for size, part in on_axes.groupby("batch_size")}, labels, facets
+    )
 
 
 def plot_axes(info: AxesInfo) -> style.Spec:
@@ -58,7 +68,7 @@ def plot_axes(info: AxesInfo) -> style.Spec:
     gains = np.concatenate([table["gain"].dropna() for table in tables])
     bottom, top = style.gain_range(gains)
     styles = style.style_by(info.marks)
-    names = [*AXES, *(name for name in info.facets if name not in AXES)]
+    names = list(dict.fromkeys([*info.axes, *info.facets]))
     data, columns = [], []
     for size, table in info.marks.items():
         name = {"name": f"B = {size}", "legendgroup": f"{size}"}
@@ -69,10 +79,9 @@ def plot_axes(info: AxesInfo) -> style.Spec:
         data.append(legend_mark(f"B = {size}", styles[size]) | name)
         columns.append({})
     gain = style.titled(style.gain_label(info.selection.metric), range=[bottom - 0.06 * (top - bottom), top])
-    label, _ = AXES["noise_scale"]
-    spec = style.panels(data, [style.titled(label, type="log")], [gain], height=420)
+    spec = style.panels(data, [style.titled(info.axes["noise_scale"], type="log")], [gain], height=420)
     explore = {
-        "axes": {name: label for name, (label, _) in AXES.items()},
+        "axes": info.axes,
         "facets": {name: style.LABELS[name] for name in info.facets},
         "columns": columns,
     }

@@ -10,8 +10,7 @@ from analysis.figures import style
 from analysis.table import Floats, GainCurve
 from analysis.verdict import find_peak
 
-MOST_STEPS = 18
-STEPS_OF_MANY, MANY = 10, 200
+MOST_STEPS, STEPS_OF_MANY, MANY = 12, 8, 200
 
 
 @dataclass(frozen=True)

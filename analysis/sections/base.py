@@ -7,6 +7,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 import pandas as pd
 
+from analysis.collapse import Collapse
 from analysis.figures.style import Spec
 from analysis.reading import RunPath, read_measurements
 from analysis.records import RunInfo
@@ -42,6 +43,8 @@ class View:
     broad: pd.DataFrame
     """The same with all weight decays and augmentations: a curve against S needs one, boxes by weight decay all."""
     verdict: Verdict
+    collapse: Collapse | None
+    """Of the experiment, on the objective; None without a critical point."""
 
     @property
     def selection(self) -> Selection:

@@ -26,7 +26,7 @@ TITLES = {"holds": "It holds.", "imperfect": "It is imperfect.", "unknown": "The
 
 def collapse(view: View) -> Content:
     """Return the verdict on the collapse, axes ranked, exponents with intervals, and a peak per batch size."""
-    found, point = view.verdict.collapse, view.verdict.point
+    found, point = view.collapse, view.verdict.point
     if found is None or point is None:
         return Content()
     html = paragraphs([f"{TITLES[found.verdict]} {found.reason}"])

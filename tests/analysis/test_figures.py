@@ -6,6 +6,7 @@ import plotly.graph_objects as go
 import pytest
 from conftest import HEIGHT, Sweep, table_of, true_gain
 
+from analysis.collapse import collapse
 from analysis.critical_point import Location
 from analysis.figures import style
 from analysis.figures.accuracy import plot_single, single_info
@@ -276,6 +277,9 @@ def test_every_axis_places_trials_by_their_settings(demo_table):
         np.testing.assert_allclose(table["lr*weight_decay"], table["lr"] * 5e-4)
     explore = plot_axes(info)["explore"]
     assert list(explore["axes"]) == list(AXES)
+    fitted = collapse(demo_table)
+    table = axes_info(demo_table, SELECTION, fitted).marks[16]
+    np.testing.assert_allclose(table["fitted"], table["lr"] / (16 ** round(fitted.b.value, 2) * 0.1))
     for trace, columns in zip(plot_axes(info)["data"], explore["columns"], strict=True):
         assert all(len(values) == len(trace["text"]) for values in columns.values())
 

@@ -241,12 +241,13 @@ def test_arrays_are_written_once_and_numbers_have_six_digits():
     assert "<" not in to_json({"text": "</script>"})
 
 
-def test_many_records_are_downloaded_by_trial_and_the_page_says_so(demo_run, tmp_path, monkeypatch):
+def test_many_records_are_downloaded_by_trial_and_the_page_says_so(make_run, tmp_path, monkeypatch):
     monkeypatch.setattr("analysis.report.MOST_RECORDS", 100)
-    page = page_of(demo_run, tmp_path)
-    assert "1,404 records this page shows aggregates" in page.visible
+    run = make_run(noise_scales=(0.01, 0.02), batch_sizes=(64, 128))
+    page = page_of(run, tmp_path)
+    assert "144 records this page shows aggregates" in page.visible
     assert "sweeper export demo --format parquet" in page.visible
-    curve = gain_curve(read_records(demo_run))
+    curve = gain_curve(read_records(run))
     assert page.records["trial"] == list(curve.trial)
     np.testing.assert_allclose(np.array(page.records["gain"], float), curve.gain)
     assert set(page.records["epochs_trained"]) == {93.0}
@@ -273,16 +274,17 @@ def test_the_collapse_is_judged_with_axes_and_exponents(demo_page):
 
 
 def test_runs_are_compared_and_each_can_be_shown(demo_run, tmp_path):
-    other = write_run(tmp_path / "other", Sweep(batch_sizes=(16, 64)))
+    other = write_run(tmp_path / "other", Sweep(noise_scales=(0.01, 0.02), batch_sizes=(16, 64)))
     page = page_of([demo_run, other], tmp_path)
     assert [len(run["experiments"]) for run in page.payload["runs"]] == [1, 1]
     compared = page.payload["compared"]["runs"]
-    for run in (demo_run, other):
-        assert f">{verdict(run).point.noise_scale:.3g}<" in compared["html"]
+    assert f">{verdict(demo_run).point.noise_scale:.3g}<" in compared["html"]
+    assert "needs at least 5 trials, got 4" in compared["html"]
     [figure] = compared["figures"]
-    assert len(figure["layout"]["shapes"]) == 4
+    assert len(figure["layout"]["shapes"]) == 2
+    assert len([trace for trace in figure["data"] if "text" in trace]) == 2
     assert '<option value="1-0">' in page.visible
-    assert len(page.records["trial"]) == (39 + 26) * 36
+    assert len(page.records["trial"]) == (39 + 4) * 36
 
 
 def test_provenance_is_complete(demo_page):
