@@ -1,5 +1,6 @@
 """A page in headless Chromium, driven over its debugging pipe: evaluate, press keys, move the mouse, listen."""
 
+import fcntl
 import itertools
 import json
 import os
@@ -24,10 +25,14 @@ class Page:
     """One page; `complaints` are errors and warnings of its console."""
 
     def __init__(self, program: str, profile: Path, width: int = 1300, height: int = 1000) -> None:
-        commands, self._commands = os.pipe()
-        self._answers, answers = os.pipe()
-        # Chromium reads commands from descriptor 3 and answers on 4.
-        shell = f'exec "$@" 3<&{commands} 4>&{answers} {commands}<&- {answers}>&-'
+        pipes = [*os.pipe(), *os.pipe()]
+        # Chromium reads commands from descriptor 3 and answers on 4: ours must be others.
+        commands, self._commands, self._answers, answers = (
+            fcntl.fcntl(end, fcntl.F_DUPFD, 10) for end in pipes
+        )
+        for end in pipes:
+            os.close(end)
+        shell = f'exec "$@" 3<&{commands} 4>&{answers}'
         command = [
             program,
             *FLAGS,
