@@ -56,6 +56,11 @@ def squash(y: Array) -> Array:
     return np.where(y >= 0, y, -np.log1p(-np.minimum(y, 0)))
 
 
+def unsquash(z: Array) -> Array:
+    """Return the y of which z = `squash`(y)."""
+    return np.where(z >= 0, z, -np.expm1(-np.minimum(z, 0)))
+
+
 def regress(x: Array, y: Array, grid: Array, kernel: Kernel) -> tuple[Array, Array, float]:
     """Return posterior mean (G,), covariance (G, G) and log evidence."""
     factor = cholesky(kernel(x, x) + kernel.noise**2 * np.eye(len(x)), lower=True)

@@ -121,7 +121,10 @@ class Outcome(Frozen):
     number: int
     status: Status
     objective: float | None
-    """What the searcher was told: finite, the declared floor where the trial diverged; None if it failed."""
+    """What the searcher was told: finite, the declared floor where the trial diverged; None if it failed.
+
+    Of a trial that was ended early it is what its first branch points foretell of all.
+    """
     epochs_trained: float
     wall_seconds: float
     cpu_seconds: float
@@ -130,6 +133,8 @@ class Outcome(Frozen):
     error: str = ""
     sem: float | None = None
     """Standard error of `objective`, None if the trial can't tell."""
+    epochs_saved: float = 0.0
+    """Epochs of the branch points that were left out because the trial was hopeless: 0 if it ran to its end."""
 
 
 class RunInfo(Frozen):

@@ -7,6 +7,10 @@ it is `at_chance` if some collapsed pair still has a gain, else `diverged` and w
 leaving them out would favour noise scales at which every second network dies, and dropping the trial would hide
 the survivors: a collapsed pair counts as a gain of 0 (there is nothing to gain from merging it), or as the
 survivors' mean where that is below 0, so that collapse never improves a trial.
+
+A trial that has only the first of its run's branch points, because it was ended early or still runs, is not compared
+with trials that have them all: its gain is what these foretell of all (`analysis.fidelity`), its standard error
+that of the prediction. With fewer than 8 trials to learn this from, its gain is the mean of what it has.
 """
 
 from collections.abc import Iterator
@@ -16,6 +20,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+
+from analysis.fidelity import Trend
 
 CONTEXT = [
     "task",
@@ -201,8 +207,33 @@ def trial_gains(rows: pd.DataFrame) -> pd.DataFrame:
         freedom + PRIOR_FREEDOM
     )
     trials["sem"] = ((variance / trials["n"]) ** 0.5).where(trials["gain"].notna())
+    for _, run in trials.groupby("run"):
+        if run["n"].nunique() > 1:
+            _complete(trials, run, points)
     if trials["run"].nunique() > 1:
         trials["trial"] = trials["run"] + "/" + trials["trial"]
     return trials.drop(columns=["chance", "variance"]).sort_values(
         ["noise_scale", "trial"], ignore_index=True
     )
+
+
+def _complete(trials: pd.DataFrame, run: pd.DataFrame, points: pd.DataFrame) -> None:
+    """Set in `trials` gain and sem of those of one run that have only the first of its branch points."""
+    own = points[points["run"] == run["run"].iloc[0]].sort_values("branch_step")
+    own = own.assign(place=own.groupby("trial").cumcount())
+    values = own.pivot(index="trial", columns="place", values="value").reindex(run["trial"])
+    # Branch points lie at the multiples of the first, which is a number of epochs or of steps.
+    step = own.groupby("trial")["branch_step"].first().reindex(run["trial"]).to_numpy()
+    images = step * run["batch_size"].to_numpy()
+    ok, n = (run["status"] == "ok").to_numpy(), run["n"].to_numpy()
+    whole = n == n.max()
+    alike = np.isclose(step, np.median(step[whole])) | np.isclose(images, np.median(images[whole]), rtol=0.05)
+    x, full = np.log10(run["noise_scale"].to_numpy()[whole]), np.where(ok, run["gain"], np.nan)[whole]
+    for count in np.unique(n[~whole]):
+        early = values[range(count)].mean(axis=1).to_numpy()
+        trend = Trend.fit(x, np.where(ok, early, np.nan)[whole], full)
+        chosen = ok & alike & (n == count)
+        if trend is not None and chosen.any():
+            gain, sem = trend.predict(early[chosen])
+            trials.loc[run.index[chosen], "gain"] = gain
+            trials.loc[run.index[chosen], "sem"] = sem

@@ -146,6 +146,14 @@ class TrunkConfig(Frozen):
             )
         return self
 
+    @property
+    def branches_once(self) -> bool:
+        """Whether there is one branch point; false where mixed units don't tell."""
+        end, every = (
+            (self.epochs, self.branch_every) if self.steps is None else (self.steps, self.branch_every_steps)
+        )
+        return end is not None and every is not None and 2 * every > end
+
 
 class BranchOverride(Frozen):
     """What sets one branch apart from its siblings, besides its data order."""

@@ -54,23 +54,49 @@ def trial_epochs(config: TrialConfig, train_size: int) -> float:
             that is to continue the schedule begins at its end.
     """
     per_epoch = steps_per_epoch(train_size, config.train.batch_size)
-    branch, train = config.branch, config.train
-    runs = branch.count * max(1, len(config.tasks))
     starts = [0] if config.trunk is None else branch_steps(config.trunk, per_epoch)
-    if branch.decay == "continue":
-        budget = duration_steps(train.budget_epochs, train.budget_steps, per_epoch)
-        if starts[-1] >= budget:
-            raise ValueError(
-                f"trunk: the branch at step {starts[-1]} has nothing left of the budget of {budget}; branch earlier"
-            )
-        branched = sum(budget - start for start in starts)
-    else:
-        branched = len(starts) * duration_steps(branch.decay_epochs, branch.decay_steps, per_epoch)
     shared = 0
     if config.trunk is not None:
-        trunks = runs if config.start == "independent" else 1
-        shared = trunks * duration_steps(config.trunk.epochs, config.trunk.steps, per_epoch)
-    return (shared + runs * branched) / per_epoch
+        shared = _trunks(config) * duration_steps(config.trunk.epochs, config.trunk.steps, per_epoch)
+    return (shared + _branched_steps(config, starts, per_epoch)) / per_epoch
+
+
+def epochs_after(config: TrialConfig, train_size: int, step: int) -> float:
+    """Return how many epochs one trial trains after its branch point at trunk step `step`, up to the last one."""
+    assert config.trunk is not None
+    per_epoch = steps_per_epoch(train_size, config.train.batch_size)
+    later = [start for start in branch_steps(config.trunk, per_epoch) if start > step]
+    if not later:
+        return 0.0
+    shared = _trunks(config) * (later[-1] - step)
+    return (shared + _branched_steps(config, later, per_epoch)) / per_epoch
+
+
+def _runs(config: TrialConfig) -> int:
+    """Return how many branches start at one branch point."""
+    return config.branch.count * max(1, len(config.tasks))
+
+
+def _trunks(config: TrialConfig) -> int:
+    return _runs(config) if config.start == "independent" else 1
+
+
+def _branched_steps(config: TrialConfig, starts: list[int], per_epoch: int) -> int:
+    """Return how many steps all branches from `starts` take.
+
+    Raises:
+        ValueError: if a branch that is to continue the schedule begins at its end.
+    """
+    branch, train = config.branch, config.train
+    if branch.decay != "continue":
+        length = duration_steps(branch.decay_epochs, branch.decay_steps, per_epoch)
+        return _runs(config) * len(starts) * length
+    budget = duration_steps(train.budget_epochs, train.budget_steps, per_epoch)
+    if starts[-1] >= budget:
+        raise ValueError(
+            f"trunk: the branch at step {starts[-1]} has nothing left of the budget of {budget}; branch earlier"
+        )
+    return _runs(config) * sum(budget - start for start in starts)
 
 
 def _exact_steps(epochs: float | None, steps: int | None, steps_per_epoch: int) -> float:

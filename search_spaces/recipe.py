@@ -48,6 +48,8 @@ class Search(Frozen):
     min_accuracy: float | None = Field(default=None, ge=0, le=100)
     """Percent; a trial whose single models are worse on average counts as low, whatever merging them gains."""
     stop: StopRule | None = None
+    early_stop: bool = False
+    """End trials whose first branch points foretell an objective too low to say anything about the peak."""
 
 
 class Placement(Frozen):
@@ -125,6 +127,8 @@ class Recipe(TrialConfig):
             raise ValueError(
                 "search/stop: a grid has an end of its own; leave it out, or name another sampler"
             )
+        if self.search.early_stop:
+            self._check_early_stop()
         return self
 
     @model_validator(mode="after")
@@ -151,6 +155,17 @@ class Recipe(TrialConfig):
                 self._check(point)
         return self
 
+    def _check_early_stop(self) -> None:
+        if self.search.sampler == "grid":
+            why = "a grid is to be complete; leave it out, or name another sampler"
+        elif any(path.split("/")[0] == "trunk" for space in self.space for path in space.paths):
+            why = "the space varies the trunk, so that branch points can't be compared; leave one of them out"
+        elif self.trunk is None or self.trunk.branches_once:
+            why = "a trial has one branch point; leave it out, or branch earlier"
+        else:
+            return
+        raise ValueError(f"search/early_stop: {why}")
+
     def _check(self, point: Point) -> None:
         try:
             self.trial(point)
@@ -175,12 +190,13 @@ class Recipe(TrialConfig):
     def identity(self) -> str:
         """Return 8 hex digits that name what this recipe does.
 
-        What only says how far to go doesn't enter: trials, the stopping rule, resources, retention.
+        What only says how far to go doesn't enter: trials, the stopping rules, resources, retention.
         """
         content = self.model_dump(
             mode="json", exclude={"resources", "retention", "title", "figure", "sources"}
         )
         content["search"].pop("trials")
+        content["search"].pop("early_stop")
         # As recipes were before they could say these things, so that their runs keep their names.
         content["search"]["stop"] = None
         if content["search"]["min_accuracy"] is None:

@@ -1,6 +1,6 @@
 """One trial on one page: train a trunk, branch it, merge the branches, measure what the merges gained."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -34,8 +34,11 @@ def run_trial(
     retention: Retention = Retention(),
     device: str = "cpu",
     done: Mapping[int, Stage] = MappingProxyType({}),
+    enough: Callable[[Mapping[int, Stage]], bool] | None = None,
 ) -> Iterator[Stage]:
     """Yield one `Stage` per branch point, in order, but for those that are `done`, by branch step.
+
+    The trial ends before a branch point if `enough` says so of the earlier ones.
 
     Whatever the store holds is loaded, not trained again. Divergence is data: a diverged trunk or branch gives
     records with status "diverged". On a CPU the same config gives the same bits.
@@ -47,6 +50,8 @@ def run_trial(
     for step in lineage.branch_steps:
         if step in done:
             continue
+        if enough is not None and stages and enough(stages):
+            break
         ends = [lineage.endpoint(step, seed) for seed in config.branch.resolved_seeds]
         context = _context(config, name, step, lineage.steps_per_epoch)
         records: list[MergeRecord] = []

@@ -60,6 +60,17 @@ def interval(value: float, low: float, high: float) -> str:
     return f"{value:.3g}, 95% interval {low:.3g} to {high:.3g}"
 
 
+def savings(trained: float, saved: float, ended: int) -> str:
+    """Return what ending hopeless trials early has saved, "" if none was."""
+    trials = "trial" if ended == 1 else "trials"
+    whole = trained + saved
+    return (
+        f"saved {saved:,.0f} of {whole:,.0f} epochs by ending {ended} hopeless {trials} early"
+        if ended
+        else ""
+    )
+
+
 def show_recipes(infos: Iterable["RecipeInfo"]) -> None:
     """Print the named recipes."""
     infos = list(infos)
@@ -127,7 +138,14 @@ def show_status(info: "StatusInfo") -> None:
     lines = {
         "trials": f"{info.ok} ok, {info.diverged} diverged, {info.at_chance} at chance, {info.failed} failed, "
         f"{info.running} begun",
-        "epochs": f"{info.epochs:,.0f} trained",
+        "epochs": "; ".join(
+            text
+            for text in (
+                f"{info.epochs:,.0f} trained",
+                savings(info.epochs, info.epochs_saved, info.ended_early),
+            )
+            if text
+        ),
         "last change": f"{duration(info.idle_seconds)} ago",
         "S*": f"none yet: {info.reason}" if peak is None else interval(peak.noise_scale, peak.low, peak.high),
         "run": info.path,

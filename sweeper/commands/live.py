@@ -10,7 +10,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from sweeper.commands.console import duration, interval, output, say
+from sweeper.commands.console import duration, interval, output, savings, say
 from sweeper.commands.watch import Watch
 
 if TYPE_CHECKING:
@@ -125,10 +125,12 @@ def finished(progress: "Progress") -> int:
 
 def counts(progress: "Progress") -> str:
     """Return what has become of the trials."""
-    return (
+    saved = savings(progress.epochs, progress.epochs_saved, progress.ended_early)
+    text = (
         f"{finished(progress)} of {progress.total} trials, {progress.running} running, {progress.diverged} diverged, "
         f"{progress.at_chance} at chance, {progress.failed} failed; {progress.epochs:,.0f} epochs"
     )
+    return f"{text}; {saved}" if saved else text
 
 
 def left(progress: "Progress") -> str:

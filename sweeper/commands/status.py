@@ -46,6 +46,10 @@ class StatusInfo:
     """Begun without an outcome: running, or interrupted."""
     epochs: float
     """Trained, as far as outcomes tell."""
+    ended_early: int
+    """Hopeless trials that were ended before their last branch point; finished ones too."""
+    epochs_saved: float
+    """By ending them."""
     idle_seconds: float
     """Since a trial began or ended."""
     peak: Peak | None
@@ -90,6 +94,8 @@ def status_info(path: str) -> StatusInfo:
         failed=counts.get("failed", 0),
         running=counts.get("running", 0),
         epochs=float(trials["epochs_trained"].sum()),
+        ended_early=int((trials["epochs_saved"] > 0).sum()),
+        epochs_saved=float(trials["epochs_saved"].sum()),
         idle_seconds=time.time() - float(trials["time"].max() if len(trials) else info.time),
         peak=None
         if point is None

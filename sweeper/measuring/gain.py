@@ -80,15 +80,25 @@ def objective_sem(records: Iterable[MergeRecord], search: Search, selection: Sel
     With one branch point it is that of its pairs, a lower bound, since pairs share endpoints. None if there is but one
     value, or if a pair has collapsed: the floor's distance is no noise.
     """
-    chosen = [record for record in records if _counts(record, selection)]
+    chosen = selected(records, selection)
     if any(record.status != "ok" for record in chosen):
         return None
-    values: dict[int, list[float]] = {}
-    for record in chosen:
-        values.setdefault(record.branch_step, []).append(_value(record, search))
-    means = [fmean(each) for each in values.values()]
-    spread = means if len(means) > 1 else [value for each in values.values() for value in each]
+    means = list(branch_values(chosen, search).values())
+    spread = means if len(means) > 1 else [_value(record, search) for record in chosen]
     return stdev(spread) / math.sqrt(len(spread)) if len(spread) > 1 else None
+
+
+def selected(records: Iterable[MergeRecord], selection: Selection) -> list[MergeRecord]:
+    """Return the records of `selection` on the trial's own task."""
+    return [record for record in records if _counts(record, selection)]
+
+
+def branch_values(records: Iterable[MergeRecord], search: Search) -> dict[int, float]:
+    """Return branch step → mean over its pairs of what the searcher maximises, in the order of `records`."""
+    values: dict[int, list[float]] = {}
+    for record in records:
+        values.setdefault(record.branch_step, []).append(_value(record, search))
+    return {step: fmean(each) for step, each in values.items()}
 
 
 def _single_accuracy(records: Iterable[MergeRecord], selection: Selection) -> float:

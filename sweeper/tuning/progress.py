@@ -27,6 +27,8 @@ class Progress:
     epochs: float
     seconds: float
     draining: bool
+    ended_early: int = 0
+    epochs_saved: float = 0.0
 
     @property
     def seconds_left(self) -> float | None:
@@ -58,6 +60,7 @@ class Counter(tune.Callback):
         self._started = time.monotonic()
         self._running: set[str] = set()
         self._epochs: dict[str, float] = {}
+        self._saved: list[float] = []
         self.problem = ""
         """Why the storage failed a trial; empty if it didn't."""
         self._counts = dict.fromkeys(("ok", "diverged", "at_chance"), 0)
@@ -81,6 +84,8 @@ class Counter(tune.Callback):
             epochs=sum(self._epochs.values()),
             seconds=time.monotonic() - self._started,
             draining=self._drain(),
+            ended_early=len(self._saved),
+            epochs_saved=sum(self._saved),
         )
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
@@ -107,6 +112,8 @@ class Counter(tune.Callback):
             self._drain.request()
         if not result.get(DRAINED):
             self._counts[result.get("status", "ok")] += 1
+        if result.get("epochs_saved"):
+            self._saved.append(result["epochs_saved"])
         self._tell()
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:

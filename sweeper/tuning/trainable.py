@@ -3,7 +3,7 @@
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -11,10 +11,11 @@ from ray import tune
 
 from analysis.records import MergeRecord, Outcome, Stage, Status
 from analysis.verdict import objective_selection
-from search_spaces.config import TrialConfig
+from search_spaces.cost import epochs_after
 from sweeper.measuring import floor_of, objective, objective_sem
 from sweeper.store import StorageError
-from sweeper.trial import TrialName, run_trial
+from sweeper.trial import TrialName, load_task, run_trial
+from sweeper.tuning.early import EarlyStop, Foretold
 from sweeper.tuning.job import Job, Suggested
 
 METRIC = "objective"
@@ -37,6 +38,8 @@ class TrialRunner(tune.Trainable):
         self.store = job.store()
         self.ledger = job.ledger()
         self.selection = objective_selection(job.recipe.model_dump(mode="json"))
+        search = job.recipe.search
+        self.early_stop = EarlyStop(self.ledger, search, self.selection) if search.early_stop else None
         placement = job.recipe.resources
         torch.set_num_threads(max(1, int(placement.cpu)))
         self.device = "cuda" if placement.gpu and torch.cuda.is_available() else "cpu"
@@ -81,15 +84,30 @@ class TrialRunner(tune.Trainable):
 
     def _take_up(self, config: dict[str, Any]) -> None:
         self.suggested = Suggested.from_config(config["suggested"])
-        trial, trial_config = self.job.trial(self.suggested)
+        trial, self.trial_config = self.job.trial(self.suggested)
         done = self.ledger.stages(trial)
         self.name = TrialName(self.job.run, trial, self.ledger.next_attempt(trial), self.job.recipe.name)
         self.records: list[MergeRecord] = [record for stage in done.values() for record in stage.records]
         self.epochs = self.wall_seconds = self.cpu_seconds = 0.0
-        self.stages = self._run(trial_config, done)
+        self.foretold: Foretold | None = None
+        if self.early_stop is not None:
+            self.early_stop.refresh()
+        self.stages = self._run(done)
 
-    def _run(self, config: TrialConfig, done: dict[int, Stage]) -> Iterator[Stage]:
-        return run_trial(config, self.store, self.name, self.job.recipe.retention, self.device, done)
+    def _run(self, done: dict[int, Stage]) -> Iterator[Stage]:
+        retention, enough = self.job.recipe.retention, self._hopeless if self.early_stop else None
+        return run_trial(self.trial_config, self.store, self.name, retention, self.device, done, enough)
+
+    def _hopeless(self, stages: Mapping[int, Stage]) -> bool:
+        assert self.early_stop is not None
+        self.foretold = self.early_stop.judge(stages)
+        return self.foretold is not None
+
+    def _epochs_saved(self) -> float:
+        if self.foretold is None:
+            return 0.0
+        images = len(load_task(self.trial_config.task, self.device).train[0])
+        return epochs_after(self.trial_config, images, max(record.branch_step for record in self.records))
 
     def _objective(self) -> float:
         search = self.job.recipe.search
@@ -97,18 +115,23 @@ class TrialRunner(tune.Trainable):
         return floor_of(search) if value is None else value
 
     def _finish(self) -> dict[str, Any]:
+        search = self.job.recipe.search
+        told = self.foretold or Foretold(
+            self._objective(), objective_sem(self.records, search, self.selection)
+        )
         outcome = Outcome(
             trial=self.name.trial,
             attempt=self.name.attempt,
             number=self.suggested.number,
             status=overall_status(self.records),
-            objective=self._objective(),
+            objective=told.objective,
             epochs_trained=self.epochs,
             wall_seconds=self.wall_seconds,
             cpu_seconds=self.cpu_seconds,
             host=socket.gethostname(),
             time=time.time(),
-            sem=objective_sem(self.records, self.job.recipe.search, self.selection),
+            sem=told.sem,
+            epochs_saved=self._epochs_saved(),
         )
         self.ledger.outcome(outcome)
         return {
@@ -116,6 +139,7 @@ class TrialRunner(tune.Trainable):
             "status": outcome.status,
             "sem": outcome.sem,
             "epochs": self.epochs,
+            "epochs_saved": outcome.epochs_saved,
             "wall_seconds": self.wall_seconds,
             "done": True,
         }

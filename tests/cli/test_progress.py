@@ -5,12 +5,13 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
 from sweeper.commands.console import duration, size
-from sweeper.commands.live import LineDisplay, LiveDisplay
+from sweeper.commands.live import LineDisplay, LiveDisplay, counts
 from sweeper.tuning import Progress
 
 
@@ -35,6 +36,12 @@ def test_lines_are_few_and_end_with_the_end(capsys):
     assert lines[0] == "waiting"
     assert len(lines) <= 1 + 10
     assert lines[-1].startswith("39 of 39 trials, 2 running, 3 diverged, 0 at chance, 1 failed; 3,978 epochs")
+
+
+def test_what_ending_trials_early_saved_is_told_once_there_is_something():
+    ended = replace(progress(5), ended_early=2, epochs_saved=39.0)
+    assert counts(ended).endswith("585 epochs; saved 39 of 624 epochs by ending 2 hopeless trials early")
+    assert "saved" not in counts(progress(5))
 
 
 def test_a_drain_is_told_once(capsys):

@@ -109,6 +109,10 @@ def test_the_recipe_that_the_mistakes_are_made_in_is_good(tmp_path: Path) -> Non
         ("search/min_accuracy=101", "search/min_accuracy: must be less than or equal to 100 (got 101)"),
         ("search/stop={within: 0.5}", "search/stop/within: must be greater than 1 (got 0.5)"),
         (
+            "search={sampler: grid, early_stop: true}",
+            "search/early_stop: a grid is to be complete; leave it out, or name another sampler",
+        ),
+        (
             "retention=everything",
             "retention/keep: must be 'records', 'endpoints' or 'all' (got 'everything')",
         ),
@@ -241,3 +245,23 @@ def test_assignments_are_read_as_yaml(assignments: list[str], expected: dict[str
     parsed = parse_assignments(assignments)
     assert parsed == expected
     assert [type(value) for value in parsed.values()] == [type(value) for value in expected.values()]
+
+
+@pytest.mark.parametrize(
+    ("assignment", "expected"),
+    [
+        (
+            "trunk/branch_every=30",
+            "search/early_stop: a trial has one branch point; leave it out, or branch earlier",
+        ),
+        (
+            "space={trunk/epochs: {values: [30, 45]}, train/weight_decay: {low: 0.1, high: 1.0}}",
+            "search/early_stop: the space varies the trunk, so that branch points can't be compared; "
+            "leave one of them out",
+        ),
+    ],
+)
+def test_trials_end_early_only_where_branch_points_compare(
+    tmp_path: Path, assignment: str, expected: str
+) -> None:
+    assert expected in refusal(tmp_path, GOOD, "search/early_stop=true", assignment)

@@ -3,7 +3,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from search_spaces.config import BranchConfig, TrainConfig, TrialConfig, TrunkConfig
-from search_spaces.cost import branch_steps, duration_steps, steps_per_epoch, trial_epochs
+from search_spaces.cost import branch_steps, duration_steps, epochs_after, steps_per_epoch, trial_epochs
 
 
 def trial(**changes: object) -> TrialConfig:
@@ -93,3 +93,23 @@ def test_a_continued_branch_runs_to_the_budget() -> None:
         branch=BranchConfig(decay="continue"),
     )
     assert trial_epochs(config, 600) == 45 + 2 * (45 + 30 + 15)
+
+
+@given(st.integers(2, 9), st.integers(1, 8), st.integers(2, 4))
+def test_what_is_left_after_a_branch_point_is_what_a_shorter_trunk_lacks(
+    points: int, last: int, count: int
+) -> None:
+    assume(last <= points)
+    branch = BranchConfig(decay_epochs=3, count=count)
+    whole, first = (
+        trial(trunk=TrunkConfig(epochs=5 * n, branch_every=5), branch=branch) for n in (points, last)
+    )
+    left = trial_epochs(whole, 1000) - trial_epochs(first, 1000)
+    assert epochs_after(whole, 1000, 50 * last) == pytest.approx(left)
+
+
+def test_what_is_left_ends_with_the_last_branch_point_and_the_budget() -> None:
+    assert epochs_after(trial(trunk=TrunkConfig(epochs=50, branch_every=15)), 1000, 300) == 15 + 2 * 8
+    train = TrainConfig(lr=0.1, batch_size=100, schedule="cosine", budget_epochs=60)
+    continued = trial(train=train, branch=BranchConfig(decay="continue"))
+    assert epochs_after(continued, 1000, 300) == 15 + 2 * 15
