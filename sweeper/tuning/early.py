@@ -54,8 +54,11 @@ class EarlyStop:
     def refresh(self) -> None:
         """Take up the trials that have run to their end since the last call."""
         for trial, outcome in self._ledger.outcomes().items():
-            if trial not in self._complete and outcome.status != "failed" and not outcome.epochs_saved:
-                views = _Views.of(self._ledger.stages(trial), self._search, self._selection)
+            if trial in self._complete or outcome.status == "failed" or outcome.epochs_saved:
+                continue
+            # A trial whose stages are all damaged has nothing to say.
+            if stages := self._ledger.stages(trial):
+                views = _Views.of(stages, self._search, self._selection)
                 self._complete[trial] = views, self._gain(outcome)
 
     def judge(self, stages: Mapping[int, Stage]) -> Foretold | None:
