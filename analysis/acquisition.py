@@ -30,6 +30,8 @@ FEWEST_GAINS = 3
 """Trials with a gain below which a posterior is only its prior."""
 DRAWS, TRUTHS = 500, 32
 UNIFORM_CANDIDATES, PEAK_CANDIDATES = 48, 32
+APART = 0.01
+"""Decades over which a chosen place is spread, so that no two trials are the same."""
 LEAST_VARIANCE = 1e-4
 """In decades², .01 decades squared: reducing the variance below that is worth nothing."""
 
@@ -133,7 +135,9 @@ def most_informative(
     centred = m - m.mean()
     variance = weight @ centred**2 - (weight @ centred) ** 2
     uncertainty = np.log(variance + LEAST_VARIANCE).mean(axis=0)
-    return float(candidates[uncertainty.argmin()])
+    # The same place again, as at a bound, would be the same trial again: loaded from the store, it tells nothing.
+    best = candidates[uncertainty.argmin()] + APART * (rng.random() - 0.5)
+    return float(np.clip(best, 2 * low - best, 2 * high - best))
 
 
 def _log_weights(

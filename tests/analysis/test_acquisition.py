@@ -156,3 +156,14 @@ class TestStopping:
     def test_an_edge_or_a_vague_peak_never_does(self, posterior: HumpPosterior):
         rule = Stopping()
         assert not any(rule.see(posterior) for _ in range(4))
+
+
+def test_an_edge_is_measured_again_but_never_the_same_trial():
+    x = np.linspace(-4, -0.2, 12)
+    found = [
+        suggest(Observations.of(x, 1 + x / 4, ["ok"] * 12), [], -4.0, 0.0, np.random.default_rng(seed))
+        for seed in range(4)
+    ]
+    assert len(set(found)) == 4
+    assert all(-4.0 <= place <= 0.0 for place in found)
+    assert max(found) > -0.3
