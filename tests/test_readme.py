@@ -62,4 +62,9 @@ def test_start_is_two_commands() -> None:
 
 def test_links_lead_somewhere() -> None:
     for target in re.findall(r"\]\((?!http)([^)]+)\)", TEXT):
-        assert (Path(__file__).parents[1] / target).exists(), target
+        path, _, anchor = target.partition("#")
+        place = Path(__file__).parents[1] / path
+        assert place.exists(), target
+        if anchor:
+            headings = re.findall(r"^#+ (.+)$", place.read_text(encoding="utf-8"), flags=re.MULTILINE)
+            assert anchor in {heading.lower().replace(" ", "-") for heading in headings}, target

@@ -50,8 +50,8 @@ WRONG = {
         "train/batch_size 601 is larger than the training set of 600",
     ),
     "branch beyond the trunk": (
-        ["plan", "digits", "--set", "trunk/branch_every=90"],
-        "branch_every 90 is beyond the trunk's 45",
+        ["plan", "digits", "--set", "trunk/branch_every=200"],
+        "branch_every 200 is beyond the trunk's 150",
     ),
     "unknown task": (["plan", "digits", "--set", "task=mnits"], "no such task"),
     "unknown merge": (["plan", "digits", "--set", "merges=[{kind: blend}]"], "no such kind 'blend'"),
