@@ -44,9 +44,10 @@ def equal(one: StateDict, other: StateDict) -> bool:
 def assert_within_an_ulp(value: Tensor, exact: Tensor) -> None:
     """`value` is the float64 `exact` rounded to its type, or a neighbour of that in the type."""
     rounded = exact.to(value.dtype)
-    for direction in (-torch.inf, torch.inf):
-        bound = torch.nextafter(rounded, torch.full_like(rounded, direction))
-        assert ((value - bound) * direction <= 0).all()
+    below, above = (
+        torch.nextafter(rounded, torch.full_like(rounded, end)) for end in (-torch.inf, torch.inf)
+    )
+    assert ((below <= value) & (value <= above)).all()
 
 
 @pytest.mark.parametrize("kind", METHODS)
