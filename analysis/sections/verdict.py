@@ -79,6 +79,10 @@ def _budget(run: Run) -> str:
     ended = trials[trials["status"] != "running"]
     gpus = run.info.recipe["resources"]["gpu"]
     lines = [f"{len(ended)} ended, {ended['epochs_trained'].sum():,.0f} epochs trained"]
+    early = ended[ended["epochs_saved"] > 0]
+    if len(early):
+        trials_ended = f"{len(early)} hopeless trial{'s' * (len(early) > 1)}"
+        lines.append(f"{early['epochs_saved'].sum():,.0f} saved by ending {trials_ended} early")
     lines.append(f"{duration(ended['cpu_seconds'].sum())} of processor time")
     if gpus:
         lines.append(f"{duration(gpus * ended['wall_seconds'].sum())} of GPU time")

@@ -13,7 +13,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import PEAK, Sweep, suggestion, table_of, write_head, write_part, write_run
+from conftest import PEAK, Sweep, outcome, suggestion, table_of, write_head, write_part, write_run
 
 import analysis
 from analysis.critical_point import critical_point
@@ -356,6 +356,15 @@ def test_weight_decays_are_experiments_apart_but_share_their_boxes(make_run, tmp
 )
 def test_a_poor_run_is_reported_plainly(make_run, tmp_path, fields, said):
     assert said in page_of(make_run(**fields), tmp_path).visible
+
+
+def test_the_cost_says_what_ending_trials_early_saved(make_run, tmp_path):
+    run = make_run()
+    ended = outcome("early").model_copy(update={"epochs_saved": 62.0})
+    write_part(run, "early", 1, "suggested", suggestion("early"))
+    write_part(run, "early", 1, "outcome", ended)
+    page = write_report(run, tmp_path / "report.html").read_text()
+    assert "62 saved by ending 1 hopeless trial early" in page
 
 
 def test_a_run_that_has_just_begun_is_reported(tmp_path):
