@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from search_spaces.config import BranchConfig, TrainConfig, TrialConfig, TrunkConfig
@@ -54,6 +54,7 @@ def test_whole_epochs_branch_at_whole_epochs(every: int, times: int, per_epoch: 
     assert branch_steps(trunk, per_epoch) == [every * per_epoch * k for k in range(1, times + 1)]
 
 
+@example(0.7, 3.0, 15)
 @given(st.floats(0.05, 50, allow_nan=False), st.floats(1, 40, allow_nan=False), st.integers(1, 400))
 def test_branch_points_increase_and_stay_within_the_trunk(every: float, times: float, per_epoch: int) -> None:
     trunk = TrunkConfig(epochs=every * times, branch_every=every)
