@@ -15,16 +15,9 @@ from typing import Self
 import numpy as np
 
 from analysis.cells import Cells, on_axis
-from analysis.hump import (
-    FULL_POWER_TRIALS,
-    FULL_SIZE_TRIALS,
-    PARTICLES,
-    PRIOR_DRAWS,
-    QUANTILES,
-    HumpPosterior,
-)
+from analysis.hump import QUANTILES, HumpPosterior, sample
 from analysis.hump_model import LN_S, LN_TAU, Density, M
-from analysis.smc import Array, tempered_smc
+from analysis.smc import Array
 
 PRIOR_MEAN, PRIOR_DEVIATION = 0.5, 1.0
 """Of b, c and d: halfway between lr (0) and S (1), and wide."""
@@ -103,14 +96,7 @@ class ExponentPosterior:
             np.array([column[order] for column in columns.values()]).reshape(len(columns), n),
             np.array([PRIOR_MEAN - expected[name] for name in columns]),
         )
-        theta = tempered_smc(
-            density.prior_draws(PRIOR_DRAWS, rng),
-            density.log_prior,
-            density.log_likelihood,
-            rng,
-            size=round(PARTICLES * min(1.0, math.sqrt(FULL_SIZE_TRIALS / n))),
-            power=min(1.0, math.sqrt(FULL_POWER_TRIALS / n)),
-        )
+        theta = sample(density, rng)
         hump = HumpPosterior(x, value, censored, scale, theta)
         return cls(cells, theta, hump.hump_probability())
 

@@ -25,6 +25,19 @@ RESOLUTION = 0.005
 decides on which side of a trial the peak lies; S is not known to 1% in any case."""
 
 
+def sample(density: Density, rng: np.random.Generator) -> Array:
+    """Return draws (N, k) of θ; of many trials there are fewer, and the likelihood counts less."""
+    n = len(density.x)
+    return tempered_smc(
+        density.prior_draws(PRIOR_DRAWS, rng),
+        density.log_prior,
+        density.log_likelihood,
+        rng,
+        size=round(PARTICLES * min(1.0, math.sqrt(FULL_SIZE_TRIALS / n))),
+        power=min(1.0, math.sqrt(FULL_POWER_TRIALS / n)),
+    )
+
+
 @dataclass(frozen=True)
 class HumpPosterior:
     """Draws from the posterior over humps, given gains at noise scales."""
@@ -71,16 +84,8 @@ class HumpPosterior:
         value = np.where(diverged, scale.floor, np.maximum(y, scale.floor)) / scale.unit
         censored = without | (y <= scale.floor)
         curves = 0 if curve is None else int(labels.max()) + 1
-        n = len(x)
         density = Density(x, value, censored, scale, labels, curves)
-        theta = tempered_smc(
-            density.prior_draws(PRIOR_DRAWS, rng),
-            density.log_prior,
-            density.log_likelihood,
-            rng,
-            size=round(PARTICLES * min(1.0, math.sqrt(FULL_SIZE_TRIALS / n))),
-            power=min(1.0, math.sqrt(FULL_POWER_TRIALS / n)),
-        )
+        theta = sample(density, rng)
         return cls(x, np.where(without, np.nan, y), censored, scale, theta)
 
     @property

@@ -39,9 +39,8 @@ def branch_steps(trunk: TrunkConfig, steps_per_epoch: int) -> list[int]:
     every = max(1.0, _exact_steps(trunk.branch_every, trunk.branch_every_steps, steps_per_epoch))
     # Each multiple is rounded by itself, so that fractions of a step don't add up; 1e-9 forgives 3 * 0.1 > 0.3, and
     # the last one is not rounded up where the trunk's end, a hair below it, is rounded down.
-    points = [
-        min(round(index * every), max(1, round(end))) for index in range(1, int(end / every + 1e-9) + 1)
-    ]
+    last = duration_steps(trunk.epochs, trunk.steps, steps_per_epoch)
+    points = [min(round(index * every), last) for index in range(1, int(end / every + 1e-9) + 1)]
     if not points:
         raise ValueError(
             f"trunk/branch_every is {every:g} steps, beyond the trunk's {end:g}; branch earlier or train longer"
