@@ -66,7 +66,7 @@ def objective(records: Iterable[MergeRecord], search: Search, selection: Selecti
     selected.
     """
     known, floor = list(records), floor_of(search)
-    values = [_value(record, search) for record in known if _counts(record, selection)]
+    values = [_value(record, search) for record in selected(known, selection)]
     if not values:
         return None
     if search.min_accuracy is not None and _single_accuracy(known, selection) < search.min_accuracy:
@@ -90,7 +90,12 @@ def objective_sem(records: Iterable[MergeRecord], search: Search, selection: Sel
 
 def selected(records: Iterable[MergeRecord], selection: Selection) -> list[MergeRecord]:
     """Return the records of `selection` on the trial's own task."""
-    return [record for record in records if _counts(record, selection)]
+    wanted = asdict(selection).items()
+    return [
+        record
+        for record in records
+        if record.eval_task == record.task and all(getattr(record, name) == value for name, value in wanted)
+    ]
 
 
 def branch_values(records: Iterable[MergeRecord], search: Search) -> dict[int, float]:
@@ -105,16 +110,10 @@ def _single_accuracy(records: Iterable[MergeRecord], selection: Selection) -> fl
     """Return the mean accuracy of the single models, in percent; diverged ones are left out."""
     accuracies = [
         record.f_mean
-        for record in records
-        if record.f_mean is not None and _counts(record, replace(selection, metric="accuracy"))
+        for record in selected(records, replace(selection, metric="accuracy"))
+        if record.f_mean is not None
     ]
     return fmean(accuracies) if accuracies else 0.0
-
-
-def _counts(record: MergeRecord, selection: Selection) -> bool:
-    return record.eval_task == record.task and all(
-        getattr(record, name) == value for name, value in asdict(selection).items()
-    )
 
 
 def _value(record: MergeRecord, search: Search) -> float:
