@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from analysis.gaussian_process import smooth, squash
-from analysis.hump import HumpPosterior
-from analysis.hump_tests import TwoLines, two_lines
-from analysis.smc import Array
+from analysis.hump.gaussian_process import smooth, squash
+from analysis.hump.posterior import HumpPosterior
+from analysis.hump.smc import Array
+from analysis.hump.two_lines import TwoLines, two_lines
 
 FEWEST_TRIALS = 5
 CLAIM = 0.9
@@ -102,7 +102,7 @@ def critical_point(
         ValueError: if lengths differ, a noise scale is not positive, fewer than 5 trials remain, or none of
             them has a gain.
 
-    Source: `analysis.hump` for the posterior, `analysis.hump_tests` for the two lines.
+    Source: `analysis.hump` for the posterior, `analysis.hump.two_lines` for the two lines.
     """
     trials = _observations(noise_scale, gain, sem, group, status)
     x, diverged, at_chance = (

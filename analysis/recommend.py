@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.critical_point import FEWEST_TRIALS, CriticalPoint
-from analysis.gaussian_process import smooth
+from analysis.hump.gaussian_process import smooth
 from analysis.table import GainCurve, Selection
 from search_spaces.noise import noise_denominator
 

@@ -9,7 +9,7 @@ the survivors: a collapsed pair counts as a gain of 0 (there is nothing to gain 
 survivors' mean where that is below 0, so that collapse never improves a trial.
 
 A trial that has only the first of its run's branch points, because it was ended early or still runs, is not compared
-with trials that have them all: its gain is what these foretell of all (`analysis.fidelity`), its standard error
+with trials that have them all: its gain is what these foretell of all (`analysis.search.fidelity`), its standard error
 that of the prediction. With fewer than 8 trials to learn this from, its gain is the mean of what it has.
 """
 
@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.fidelity import Trend
+from analysis.search.fidelity import Trend
 
 CONTEXT = [
     "task",

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from analysis.collapse import Collapse
-from analysis.exponents import Estimate, Exponent
+from analysis.collapse.exponents import Estimate, Exponent
 from analysis.figures.peaks import plot_peaks
 from analysis.page.fragments import interval, paragraphs, table_html
 from analysis.sections.base import Content, Drawing, View

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from analysis.acquisition import START as FIRST
-from analysis.acquisition import Observations, fill, most_informative
-from analysis.stopping import Stopping
+from analysis.search.acquisition import START as FIRST
+from analysis.search.acquisition import Observations, fill, most_informative
+from analysis.search.stopping import Stopping
 from benchmarks.critical_noise.humps import BATCH_SIZES, HIGH, LOW, Hump
 from benchmarks.critical_noise.peers import Trials
 

@@ -24,8 +24,8 @@ from optuna.samplers import BaseSampler
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from analysis.acquisition import Observations, suggest
-from analysis.smc import Array
+from analysis.hump.smc import Array
+from analysis.search.acquisition import Observations, suggest
 
 STATUS, SEM = "status", "sem"
 """User attributes of finished trials that the sampler reads."""
@@ -38,7 +38,7 @@ PerNoiseScale = Callable[[Mapping[str, Any]], float]
 
 
 class CriticalNoiseSampler(BaseSampler):
-    """Chooses the noise scale by `analysis.acquisition`, and spreads whatever else is suggested evenly over it.
+    """Chooses the noise scale by `analysis.search.acquisition`, and spreads whatever else is suggested evenly over it.
 
     What a trial says is its value and these user attributes, both optional:
 

@@ -1,4 +1,4 @@
-"""Whether a trial is hopeless, by what the complete trials of its run gave; `analysis.fidelity` has the rule."""
+"""Whether a trial is hopeless, by what the complete trials of its run gave; `analysis.search.fidelity` has the rule."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -8,8 +8,8 @@ from typing import Self
 
 import numpy as np
 
-from analysis.fidelity import Trend, collapse_is_final
 from analysis.records import Outcome, Stage
+from analysis.search.fidelity import Trend, collapse_is_final
 from analysis.table import Selection
 from search_spaces.recipe import Search
 from sweeper.measuring import branch_values, floor_of, selected

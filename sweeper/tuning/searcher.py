@@ -16,7 +16,7 @@ from ray.tune.search.basic_variant import BasicVariantGenerator
 from ray.tune.search.optuna import OptunaSearch
 
 from analysis.records import Suggestion
-from analysis.stopping import Stopping
+from analysis.search.stopping import Stopping
 from search_spaces.recipe import noise_path
 from sweeper.data import derive_seed
 from sweeper.tuning.critical_noise import SEM, STATUS

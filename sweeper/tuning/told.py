@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from analysis.acquisition import Observations
 from analysis.records import Outcome, Suggestion
-from analysis.stopping import Stopping
+from analysis.search.acquisition import Observations
+from analysis.search.stopping import Stopping
 from search_spaces.recipe import Recipe, Search
 from search_spaces.space import Point
 from sweeper.measuring import floor_of

@@ -12,9 +12,16 @@ import numpy as np
 from grids import Grid
 from scipy import stats
 
-from analysis.cells import Cells
 from analysis.collapse import find_collapse
-from analysis.exponents import KNOTS, PROFILE, Estimate, ExponentPosterior, spline_errors, spline_profile
+from analysis.collapse.cells import Cells
+from analysis.collapse.exponents import (
+    KNOTS,
+    PROFILE,
+    Estimate,
+    ExponentPosterior,
+    spline_errors,
+    spline_profile,
+)
 
 CASES = {
     "perfect": {},

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy.stats import logistic
 
-from analysis.acquisition import START, Observations, _log_weights, fill, most_informative, suggest
-from analysis.hump import HumpPosterior
-from analysis.hump_model import hump
-from analysis.stopping import Stopping, flat_mass, located_mass
+from analysis.hump.model import hump
+from analysis.hump.posterior import HumpPosterior
+from analysis.search.acquisition import START, Observations, _log_weights, fill, most_informative, suggest
+from analysis.search.stopping import Stopping, flat_mass, located_mass
 
 LOW, HIGH = -4.0, 0.0
 NONE = np.empty(0)

@@ -9,10 +9,10 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 
 from analysis import gain_curve
-from analysis.axes import best_kernel, candidates, collapse_quality, judge_axis, neighbour_weights
 from analysis.collapse import axis_words, collapse, expected_exponents, find_collapse
-from analysis.exponents import ExponentPosterior, spline_errors, spline_profile
-from analysis.gaussian_process import Kernel, regress
+from analysis.collapse.axes import best_kernel, candidates, collapse_quality, judge_axis, neighbour_weights
+from analysis.collapse.exponents import ExponentPosterior, spline_errors, spline_profile
+from analysis.hump.gaussian_process import Kernel, regress
 
 
 def grid_of(seed=0, shape=grids.cliff_later, **case):
@@ -208,7 +208,7 @@ def test_the_spline_profile_against_least_squares_on_the_same_knots():
     """A natural cubic spline through the same knots, by scipy's interpolation of unit vectors."""
     from scipy.interpolate import CubicSpline
 
-    from analysis.exponents import KNOTS
+    from analysis.collapse.exponents import KNOTS
 
     cells = cells_of(grid_of(), np.random.default_rng(0))
     knots = np.quantile(cells.x, KNOTS)

@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from analysis.acquisition import Observations, suggest
-from analysis.fidelity import Trend, collapse_is_final
+from analysis.search.acquisition import Observations, suggest
+from analysis.search.fidelity import Trend, collapse_is_final
 from analysis.table import trial_gains
 
 POINTS = 4

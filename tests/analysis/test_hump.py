@@ -8,11 +8,11 @@ from scipy.stats import ks_2samp
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel
 
-from analysis.gaussian_process import Kernel, regress, smooth, squash
-from analysis.hump import HumpPosterior
-from analysis.hump_model import Density, Scale, hump
-from analysis.hump_tests import hc3_slope, two_lines
-from analysis.smc import tempered_smc
+from analysis.hump.gaussian_process import Kernel, regress, smooth, squash
+from analysis.hump.model import Density, Scale, hump
+from analysis.hump.posterior import HumpPosterior
+from analysis.hump.smc import tempered_smc
+from analysis.hump.two_lines import hc3_slope, two_lines
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hump_coverage import measure
 
-from analysis.hump import HumpPosterior
+from analysis.hump.posterior import HumpPosterior
 
 REPEATS, TRIALS = 100, 24
 # Shares covered by the 95% interval and within ×1.25 of the truth: docs/critical-point.md, 150 repeats.

@@ -1,6 +1,6 @@
 """The posterior over humps: where the gain peaks in log10 S, and whether it peaks at all.
 
-Notation and shapes are those of `analysis.hump_model`; draws come from `analysis.smc`.
+Notation and shapes are those of `analysis.hump.model`; draws come from `analysis.hump.smc`.
 """
 
 import math
@@ -10,8 +10,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from analysis.hump_model import LN_S, Density, M, Mask, Scale, T, hump
-from analysis.smc import Array, tempered_smc
+from analysis.hump.model import LN_S, Density, M, Mask, Scale, T, hump
+from analysis.hump.smc import Array, tempered_smc
 
 PRIOR_DRAWS, PARTICLES = 5000, 500
 FULL_POWER_TRIALS, FULL_SIZE_TRIALS = 24, 36

@@ -17,10 +17,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.cells import SAME, Cells, on_axis
-from analysis.gaussian_process import AMPLITUDES, LENGTHS, Kernel, regress
-from analysis.hump_model import Mask
-from analysis.smc import Array
+from analysis.collapse.cells import SAME, Cells, on_axis
+from analysis.hump.gaussian_process import AMPLITUDES, LENGTHS, Kernel, regress
+from analysis.hump.model import Mask
+from analysis.hump.smc import Array
 
 NOISES = np.geomspace(0.03, 1.0, 10)
 REPLICATES = 999

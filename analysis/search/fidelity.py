@@ -3,7 +3,7 @@
 | symbol | shape  | meaning                                                                              |
 |--------|--------|--------------------------------------------------------------------------------------|
 | e, y   | (n,)   | mean gain over the first k branch points, and over all, of trials that have them all |
-| c, D   | scalar | floor and unit of the gains y, as in `analysis.hump_model`                           |
+| c, D   | scalar | floor and unit of the gains y, as in `analysis.hump.model`                           |
 | q      |        | `squash` of a gain in units of D, so that the depths of cliffs don't rule the fit    |
 | a, b   | scalar | q(y) = a + b q(e) + noise of deviation σ, by least squares                           |
 
@@ -23,9 +23,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtr
 
-from analysis.gaussian_process import squash, unsquash
-from analysis.hump_model import Mask, Scale
-from analysis.smc import Array
+from analysis.hump.gaussian_process import squash, unsquash
+from analysis.hump.model import Mask, Scale
+from analysis.hump.smc import Array
 
 FEWEST = 8
 """Complete trials, below which early branch points aren't trusted to say anything."""

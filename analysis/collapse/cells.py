@@ -18,8 +18,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from analysis.hump_model import Mask, Scale
-from analysis.smc import Array
+from analysis.hump.model import Mask, Scale
+from analysis.hump.smc import Array
 
 MOST_CELLS = 120
 SAME = 1e-9

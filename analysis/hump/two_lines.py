@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import stdtr
 
-from analysis.smc import Array
+from analysis.hump.smc import Array
 
 SIGNIFICANCE = 0.05
 FEWEST_PER_LINE = 3

@@ -6,9 +6,9 @@ from typing import Literal
 
 import numpy as np
 
-from analysis.acquisition import Observations
 from analysis.critical_point import CLAIM, GRID, THIN
-from analysis.hump import HumpPosterior
+from analysis.hump.posterior import HumpPosterior
+from analysis.search.acquisition import Observations
 
 IN_A_ROW = 3
 """Posteriors that must agree: one alone may be sure by luck, and a search looks at many."""

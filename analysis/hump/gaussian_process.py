@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import cho_solve, cholesky, solve_triangular
 
-from analysis.smc import Array
+from analysis.hump.smc import Array
 
 LENGTHS = (0.2, 0.35, 0.6, 1.0, 1.7)
 AMPLITUDES = (0.5, 1.0, 2.0)

@@ -9,13 +9,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from analysis.axes import AxisQuality, candidates, judge_axis
-from analysis.axes import axis_words as axis_words
-from analysis.cells import SAME, Cells, on_axis
+from analysis.collapse.axes import AxisQuality, axis_words, candidates, judge_axis
+from analysis.collapse.cells import SAME, Cells, on_axis
+from analysis.collapse.exponents import Estimate, Exponent, ExponentPosterior, spline_profile
+from analysis.collapse.peaks import agree, apart, own_peaks
 from analysis.critical_point import CLAIM, FEWEST_TRIALS, Location
-from analysis.exponents import Estimate, Exponent, ExponentPosterior, spline_profile
-from analysis.peaks import agree, apart, own_peaks
-from analysis.smc import Array
+from analysis.hump.smc import Array
 from analysis.table import Selection, check_unmixed, trial_gains
 
 Verdict = Literal["holds", "imperfect", "unknown"]
@@ -118,7 +117,7 @@ def find_collapse(
     Raises:
         ValueError: if lengths differ, or lr is not positive.
 
-    Source: `analysis.exponents` for b and c, `analysis.axes` for the axes.
+    Source: `analysis.collapse.exponents` for b and c, `analysis.collapse.axes` for the axes.
     """
     rng = np.random.default_rng(seed)
     cells = Cells.of(

@@ -1,11 +1,12 @@
 """By which power of batch size and of 1 − momentum the peak's learning rate grows: exponents with intervals.
 
-All curves share one hump of `analysis.hump_model`, so cliffs, diverged trials and noise are treated as they are
+All curves share one hump of `analysis.hump.model`, so cliffs, diverged trials and noise are treated as they are
 for S*. A curve's hump lies at x = m + βZ + τ z_c: β is what is asked for, and τ z_c what no exponent explains. Under
 an imperfect collapse the scatter τ between curves limits what they tell of β, however many trials they hold; with
 three or four curves a bootstrap over curves can't see that (`docs/collapse.md`).
 
-Notation and shapes: `analysis.hump_model`; x, Z and β: `analysis.cells`. θ goes on with β: [..., ln τ, z_1, …, z_K, β].
+Notation and shapes: `analysis.hump.model`; x, Z and β: `analysis.collapse.cells`. θ goes
+on with β: [..., ln τ, z_1, …, z_K, β].
 """
 
 import math
@@ -14,10 +15,10 @@ from typing import Self
 
 import numpy as np
 
-from analysis.cells import Cells, on_axis
-from analysis.hump import QUANTILES, HumpPosterior, sample
-from analysis.hump_model import LN_S, LN_TAU, Density, M
-from analysis.smc import Array
+from analysis.collapse.cells import Cells, on_axis
+from analysis.hump.model import LN_S, LN_TAU, Density, M
+from analysis.hump.posterior import QUANTILES, HumpPosterior, sample
+from analysis.hump.smc import Array
 
 PRIOR_MEAN, PRIOR_DEVIATION = 0.5, 1.0
 """Of b, c and d: halfway between lr (0) and S (1), and wide."""

@@ -20,9 +20,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from analysis.hump import HumpPosterior
-from analysis.hump_model import LN_S, M, Mask, hump
-from analysis.smc import Array
+from analysis.hump.model import LN_S, M, Mask, hump
+from analysis.hump.posterior import HumpPosterior
+from analysis.hump.smc import Array
 
 START = 6
 """Trials, one in each equal part of the range, before a posterior says where to go."""

@@ -27,7 +27,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.smc import Array
+from analysis.hump.smc import Array
 
 Mask = NDArray[np.bool_]
 

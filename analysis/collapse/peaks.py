@@ -4,10 +4,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from analysis.cells import Cells, on_axis
+from analysis.collapse.cells import Cells, on_axis
+from analysis.collapse.exponents import ExponentPosterior
 from analysis.critical_point import FEWEST_TRIALS, Location
-from analysis.exponents import ExponentPosterior
-from analysis.hump import HumpPosterior
+from analysis.hump.posterior import HumpPosterior
 
 
 def own_peaks(cells: Cells, rng: np.random.Generator) -> dict[int, Location]:
