@@ -93,20 +93,24 @@ class Scale:
 
 def hump(theta: Array, x: Array, shift: Array | float = 0.0) -> Array:
     """Return f (N, n) of draws θ (N, k) at x (n,); `shift` (N, n) moves each curve to the right."""
-    m, peak, b = theta[:, M, None], theta[:, T, None], theta[:, B, None]
-    u = x - m - shift
-    z = np.minimum(b * u, 300.0)
-    near = np.abs(z) < 0.01
-    far = np.where(near, 1.0, z)
-    bend = np.where(near, 1 + z / 3 + z * z / 12, 2 * (np.exp(far) - 1 - far) / (far * far))
+    u = x - theta[:, M, None] - shift
+    # Below 1e-8 the bend is 1, and z would only lose digits.
+    z = np.minimum(theta[:, B, None] * u, 300.0)
+    z = np.copysign(np.maximum(np.abs(z), 1e-8), z)
+    bend = 2 * (np.expm1(z) - z) / (z * z)
     ln_ell = 0.5 * np.log(u * u * bend + 1e-300)
-    left = u < 0
-    ln_w, ln_p, ln_a = (
-        np.where(left, theta[:, side_l, None], theta[:, side_r, None])
-        for side_l, side_r in (LN_W, LN_P, LN_A)
+    left = (u < 0).astype(float)
+    # Products, since choosing by a mask costs more than an exponential.
+    ln_w, p, a = (
+        right + left * (of_left - right)
+        for of_left, right in (
+            (theta[:, LN_W[0], None], theta[:, LN_W[1], None]),
+            (np.exp(theta[:, LN_P[0], None]), np.exp(theta[:, LN_P[1], None])),
+            (np.exp(theta[:, LN_A[0], None]), np.exp(theta[:, LN_A[1], None])),
+        )
     )
-    fall = np.exp(np.minimum(np.exp(ln_p) * (ln_ell - ln_w), 6.0))
-    value: Array = peak - np.exp(ln_a) * (1 - np.exp(-fall))
+    fall = np.exp(np.minimum(p * (ln_ell - ln_w), 6.0))
+    value: Array = theta[:, T, None] + a * np.expm1(-fall)
     return value
 
 
@@ -174,12 +178,11 @@ class Density:
 
     def log_likelihood(self, theta: Array) -> Array:
         """Return Σ_i of log density of y_i − f, or of log P(noise ≤ y_i − f) where censored, (N,)."""
-        ln_width = theta[:, LN_S, None] + math.log(math.sqrt(3) / math.pi)
-        t = (self.value - hump(theta, self.x, self.shift(theta))) * np.exp(-ln_width)
+        ln_width = theta[:, LN_S] + math.log(math.sqrt(3) / math.pi)
+        t = (self.value - hump(theta, self.x, self.shift(theta))) * np.exp(-ln_width)[:, None]
         size = np.abs(t)
-        soft = np.log(1 + np.exp(-size))
-        # Logistic noise: log σ(t) = min(t, 0) − soft, and its density has log σ(t) + log σ(−t) − ln width.
-        total: Array = np.where(self.censored, np.minimum(t, 0) - soft, -size - 2 * soft - ln_width).sum(
-            axis=1
-        )
+        soft = np.log1p(np.exp(-size))
+        # log σ(t) = (t − |t|) / 2 − soft where censored; else the logistic density, −|t| − 2 soft − ln width.
+        low = self.censored / 2
+        total: Array = t @ low - size @ (1 - low) - soft @ (2 - 2 * low) - (~self.censored).sum() * ln_width
         return total
