@@ -10,16 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from analysis.collapse import Collapse, collapse
 from analysis.critical_point import CriticalPoint, critical_point
+from analysis.guide import Recommendation
 from analysis.reading import RunError, read_measurements, read_records, read_run_info, read_trials
+from analysis.recommend import recommend_info, whole_verdict, with_collapse
 from analysis.table import GainCurve, Selection, gain_curve
-from analysis.verdict import (
-    Recommendation,
-    Verdict,
-    objective_selection,
-    recommend_info,
-    verdict,
-    with_collapse,
-)
+from analysis.verdict import Verdict, objective_selection, verdict
 
 if TYPE_CHECKING:
     from analysis.report import write_report
@@ -27,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Collapse", "CriticalPoint", "GainCurve", "Recommendation", "RunError", "Selection", "Verdict", "collapse",
     "critical_point", "gain_curve", "objective_selection", "read_measurements", "read_records",
-    "read_run_info", "read_trials", "recommend_info", "verdict", "with_collapse",
+    "read_run_info", "read_trials", "recommend_info", "verdict", "whole_verdict", "with_collapse",
     "write_report",
 ]  # fmt: skip
 

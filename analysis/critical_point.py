@@ -94,8 +94,8 @@ def critical_point(
         sem: known standard errors. Their median is a lower bound of the noise assumed beforehand.
         group: the trial of each row. A trial's rows are one observation: the mean of their gains at the
             geometric mean of their S. It is diverged if any of its rows is, and at chance if all are.
-        status: ok, diverged (known only to be low), at_chance (the gain bounds the curve from above) or
-            failed (left out).
+        status: ok, diverged or low (both known only to be low), at_chance (the gain bounds the curve from above)
+            or failed (left out).
         seed: of the sampler; the result is a function of the arguments.
 
     Raises:
@@ -197,7 +197,7 @@ def _observations(
         raise ValueError(f"noise_scale {wrong} is not positive: critical_point works on its logarithm")
     rows["x"] = np.log10(rows["noise_scale"])
     rows["at_chance"] = (rows["status"] == "at_chance") & np.isfinite(rows["gain"])
-    rows["diverged"] = (rows["status"] == "diverged") | ~np.isfinite(rows["gain"])
+    rows["diverged"] = rows["status"].isin(["diverged", "low"]) | ~np.isfinite(rows["gain"])
     # A trial's gain is that of the rows in which the network had learned something, if there are any.
     rows["learned"] = rows["gain"].where(~rows["at_chance"])
     by_trial = rows.groupby("group", dropna=False)

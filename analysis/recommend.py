@@ -1,152 +1,134 @@
-"""Which learning rate follows from a peak, for a batch size and momentum: what to expect there, and short of it."""
+"""The learning rates that follow from a verdict, on the axis that the collapse of the batch sizes supports."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from analysis.critical_point import FEWEST_TRIALS, CriticalPoint
-from analysis.hump.gaussian_process import smooth
-from analysis.table import GainCurve, Selection
-from search_spaces.noise import noise_denominator
-
-NORMAL = 1.96
-"""Standard deviations on each side of a 95% interval."""
-
-
-@dataclass(frozen=True)
-class Merged:
-    """What the merged network is expected to reach, with its 95% interval; percent for accuracy, nats for loss."""
-
-    metric: str
-    value: float
-    low: float
-    high: float
+from analysis.collapse import Collapse, axis_words, expected_exponents, find_collapse
+from analysis.critical_point import CriticalPoint
+from analysis.guide import Guide, Recommendation
+from analysis.reading import RunPath
+from analysis.table import GainCurve
+from analysis.verdict import Verdict, find_peak, judge, read_objective, swept_batch_sizes, usual_momentum
 
 
-@dataclass(frozen=True)
-class Stable:
-    """The largest tried learning rate short of the peak at which no trial collapsed."""
+def whole_verdict(run_path: RunPath, **selection: Any) -> Verdict:
+    """Return what the run at `run_path` says on its objective, with its collapse and all that is to be recommended.
 
-    lr: float
-    lost: float
-    """Expected gain at the peak less that at `lr`, in the metric's unit."""
+    `selection` changes fields of `Selection`.
 
-
-@dataclass(frozen=True)
-class Recommendation:
-    """The learning rate at the peak for one batch size, with the 95% interval that the peak leaves it."""
-
-    batch_size: int
-    momentum: float
-    lr: float
-    low: float
-    high: float
-    metric: str
-    gain: float
-    """Expected gain at the peak, in the metric's unit, with its 95% interval."""
-    gain_low: float
-    gain_high: float
-    note: str = ""
-    """What to be careful about; empty if the batch size was swept and S aligns all of them."""
-    merged: Merged | None = None
-    """None where it wasn't asked for, or too few trials are stable."""
-    stable: Stable | None = None
-    """None where it wasn't asked for, or no tried learning rate is stable."""
+    Raises:
+        RunError: if `run_path` holds no run, or a damaged one.
+    """
+    return _read(run_path, selection)[1]
 
 
-@dataclass(frozen=True)
-class Guide:
-    """A peak, and the axis lr / (B^b (1 − μ)^c) it is on."""
+def with_collapse(found: Verdict, table: pd.DataFrame) -> Verdict:
+    """Return `found`, judged from `table`, with its collapse, which its recommendations and warnings heed.
 
-    curve: GainCurve
-    """Its trials; `noise_scale` is their place on the axis."""
-    point: CriticalPoint
-    axis: tuple[float, float]
-    """(b, c)."""
-    note: str = ""
+    Where the expected exponents are rejected, learning rates are taken at the peak on the fitted axis, or at each
+    batch size's own. It takes a second or two.
+    """
+    curve = found.curve
+    if found.point is None or curve is None:
+        return found
+    aligned = find_collapse(
+        curve.lr,
+        curve.batch_size,
+        curve.momentum,
+        curve.gain,
+        sem=curve.sem,
+        status=curve.status,
+        expected=expected_exponents(found.optimizer),
+    )
+    guide_for = _guides(curve, found.point, aligned)
+    sizes, momentum = swept_batch_sizes(curve), usual_momentum(curve)
+    recommendations = tuple(
+        _recommend(found, guide_for(size), aligned, table, size, momentum, sizes) for size in sizes
+    )
+    remedy = () if aligned.axis == aligned.expected else (_remedy(aligned),)
+    return replace(
+        found,
+        collapse=aligned,
+        recommendations=recommendations,
+        warnings=(*found.warnings, *remedy),
+    )
 
-    def lr_per_scale(self, batch_size: int, momentum: float) -> float:
-        """Return B^b (1 − μ)^c.
 
-        Raises:
-            ValueError: if batch_size < 1 or momentum is outside [0, 1).
-        """
-        b, c = self.axis
-        # For b = c the rounding of B (1 − μ) keeps the learning rates of round noise scales round.
-        return float(batch_size ** (b - c) * noise_denominator(batch_size, momentum) ** c)
+def _guides(curve: GainCurve, point: CriticalPoint, aligned: Collapse) -> Callable[[int], Guide]:
+    """Return batch size → the peak at which its learning rate is taken."""
+    if aligned.axis is None:
 
-    def recommend(self, batch_size: int, momentum: float, metric: str, swept: list[int]) -> Recommendation:
-        """Return the learning rate at the peak for one batch size and momentum.
-
-        Raises:
-            ValueError: if batch_size < 1 or momentum is outside [0, 1).
-        """
-        per_scale, point = self.lr_per_scale(batch_size, momentum), self.point
-        notes = [self.note] if self.note else []
-        if not swept[0] <= batch_size <= swept[-1]:
-            notes.append(
-                f"batch size {batch_size} is outside of the swept {swept[0]} to {swept[-1]}: extrapolated"
+        def of_nearest(batch_size: int) -> Guide:
+            size = min(aligned.peaks, key=lambda swept: abs(math.log(swept / batch_size)))
+            own = curve.where(curve.batch_size == size)
+            return Guide(
+                own, find_peak(own), aligned.expected, f"taken at the peak of batch size {size} alone"
             )
-        elif batch_size not in swept:
-            notes.append(f"batch size {batch_size} was not swept, its neighbours were")
-        return Recommendation(
-            batch_size,
-            momentum,
-            lr=point.noise_scale * per_scale,
-            low=point.low * per_scale,
-            high=point.high * per_scale,
-            metric=metric,
-            gain=point.gain,
-            gain_low=point.gain_low,
-            gain_high=point.gain_high,
-            note="; ".join(notes),
-        )
 
-    def stable(self, batch_size: int, momentum: float) -> Stable | None:
-        """Return the nearest stable learning rate, tried at this batch size or at the nearest that was swept."""
-        own = self.curve.where(self.curve.batch_size == nearest(batch_size, self.curve))
-        # Trials at one place count together, whatever the last digits of their learning rates.
-        survived = pd.Series(own.collapsed == 0).groupby(np.round(np.log10(own.noise_scale), 6)).all()
-        places = 10 ** survived.index[survived].to_numpy(float)
-        places = places[places <= self.point.noise_scale * (1 + 1e-5)]
-        if not len(places):
-            return None
-        place = float(places.max())
-        return Stable(place * self.lr_per_scale(batch_size, momentum), self.point.gain - self.gain_at(place))
-
-    def gain_at(self, place: float) -> float:
-        """Return the expected gain at a place on the axis."""
-        curve = self.point.curve
-        return float(np.interp(math.log(place), np.log(curve.noise_scale), curve.mean))
-
-    def merged(self, table: pd.DataFrame, selection: Selection, batch_size: int) -> Merged | None:
-        """Return the expected accuracy of the merge, or loss where no accuracy was measured, at the peak.
-
-        A Gaussian process through the trials that did not collapse, of the nearest swept batch size if it has
-        enough of them: single networks, unlike gains, need not agree between batch sizes.
-        """
-        metric = "accuracy" if (table["metric"] == "accuracy").any() else selection.metric
-        rows = Selection(**{**vars(selection), "metric": metric}).rows(table)
-        name = rows["run"] + "/" + rows["trial"] if rows["run"].nunique() > 1 else rows["trial"]
-        reached = rows["f_merged"].groupby(name).mean()
-        value = reached.reindex(self.curve.trial).to_numpy(float)
-        usable = (self.curve.collapsed == 0) & np.isfinite(value)
-        own = usable & (self.curve.batch_size == nearest(batch_size, self.curve))
-        chosen = own if own.sum() >= FEWEST_TRIALS else usable
-        if chosen.sum() < FEWEST_TRIALS:
-            return None
-        x = np.log10(self.curve.noise_scale[chosen])
-        # Beyond the stable trials the process would return to their mean.
-        at = np.clip(np.log10([self.point.noise_scale]), x.min(), x.max())
-        fit = smooth(x, value[chosen], at, np.random.default_rng(0))
-        middle, error = float(fit.mean[0]), NORMAL * float(fit.deviation[0])
-        high = middle + error
-        return Merged(metric, middle, middle - error, min(high, 100.0) if metric == "accuracy" else high)
+        return of_nearest
+    if aligned.axis == aligned.expected:
+        shared = Guide(curve, point, aligned.expected)
+    else:
+        moved = replace(curve, noise_scale=aligned.coordinate(curve.lr, curve.batch_size, curve.momentum))
+        note = f"taken at the peak over {axis_words(aligned.axis)}"
+        shared = Guide(moved, find_peak(moved), aligned.axis, note)
+    return lambda _: shared
 
 
-def nearest(batch_size: int, curve: GainCurve) -> int:
-    """Return the swept batch size nearest to `batch_size` in ratio."""
-    swept = np.unique(curve.batch_size)
-    return int(swept[np.abs(np.log(swept / batch_size)).argmin()])
+def _recommend(
+    verdict: Verdict,
+    guide: Guide,
+    aligned: Collapse,
+    table: pd.DataFrame,
+    batch_size: int,
+    momentum: float,
+    swept: list[int],
+) -> Recommendation:
+    """Return the learning rate at a guide's peak; fitted exponents are themselves uncertain, which widens it."""
+    found = guide.recommend(batch_size, momentum, verdict.selection.metric, swept)
+    spread = aligned.lr_at(batch_size, momentum)
+    if spread is not None and guide.axis != aligned.expected:
+        found = replace(found, low=min(found.lr, spread.low), high=max(found.lr, spread.high))
+    return replace(
+        found,
+        merged=guide.merged(table, verdict.selection, batch_size),
+        stable=guide.stable(batch_size, momentum),
+    )
+
+
+def _remedy(aligned: Collapse) -> str:
+    """Return what is done about exponents that were rejected."""
+    wrong = f"{axis_words(aligned.expected)} does not align the batch sizes"
+    if aligned.axis is None:
+        return f"{wrong}, nor does any power: learning rates are those of each one's own peak."
+    return f"{wrong}: learning rates are those of the peak over {axis_words(aligned.axis)}."
+
+
+def recommend_info(
+    run_path: RunPath, batch_size: int, momentum: float | None = None, **selection: Any
+) -> Recommendation:
+    """Return the learning rate at the peak for `batch_size`; `momentum` defaults to the sweep's usual one.
+
+    All swept batch sizes enter, on the axis that the collapse supports. What is expected there is that of the split
+    the search saw.
+
+    Raises:
+        ValueError: if the run has no critical point, or a setting is out of range.
+    """
+    table, found = _read(run_path, selection)
+    if found.point is None or found.curve is None or found.collapse is None:
+        raise ValueError(f"{run_path}: {found.reason}")
+    momentum = usual_momentum(found.curve) if momentum is None else momentum
+    guide = _guides(found.curve, found.point, found.collapse)(batch_size)
+    swept = swept_batch_sizes(found.curve)
+    return _recommend(found, guide, found.collapse, table, batch_size, momentum, swept)
+
+
+def _read(run_path: RunPath, selection: Mapping[str, Any]) -> tuple[pd.DataFrame, Verdict]:
+    """Return the records of a run and what they say on its objective, collapse included."""
+    table, chosen, min_accuracy = read_objective(run_path, selection)
+    return table, with_collapse(judge(table, chosen, min_accuracy), table)

@@ -18,10 +18,11 @@ from analysis import page
 from analysis.figures import style
 from analysis.page.fragments import switch, timestamp
 from analysis.reading import RunPath, read_records, read_run_info, read_trials
+from analysis.recommend import with_collapse
 from analysis.sections import COMPARISONS, SECTIONS
 from analysis.sections.base import Content, Run, View
 from analysis.table import SETTINGS, Selection, experiments, trial_gains
-from analysis.verdict import judge_all, objective_selection, with_collapse
+from analysis.verdict import judge_all, objective_selection
 
 SWITCHES = {"metric": "Metric", "split": "Split", "batchnorm": "Batch norm"}
 """Field of `Selection` that the page can change → its label."""
@@ -112,8 +113,8 @@ def run_experiments(run: Run) -> Iterator[Experiment]:
         for column, value in context.items():
             if column not in SETTINGS:
                 broad = broad[broad[column] == value]
-        found = judge_all(rows, selections)
-        found[objective] = with_collapse(found[objective])
+        found = judge_all(rows, selections, run.info.recipe["search"].get("min_accuracy"))
+        found[objective] = with_collapse(found[objective], rows)
         aligned = found[objective].collapse
         yield {
             selection: View(run, context, rows, broad, verdict, aligned)

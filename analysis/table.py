@@ -14,7 +14,7 @@ that of the prediction. With fewer than 8 trials to learn this from, its gain is
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -90,7 +90,7 @@ class GainCurve:
     sem: Floats
     trial: Strings
     status: Strings
-    """ok, diverged or at_chance."""
+    """ok, diverged, at_chance; or low, where the single models are less accurate than was asked for."""
     lr: Floats
     batch_size: NDArray[np.int64]
     momentum: Floats
@@ -114,20 +114,28 @@ def gain_curve(
     merge: str = "linear",
     alpha: float | None = 0.5,
     batchnorm: str = "recalibrated",
+    min_accuracy: float | None = None,
 ) -> GainCurve:
     """Return gain against noise scale, one observation per trial.
 
     Trials may differ in lr, batch size, momentum, seed and branch points; failed ones are left out. The
     standard error of a trial with m branch points of variance v is √(ṽ/m), ṽ = ((m − 1) v + 4 v₀) / (m + 3):
     three branch points say little about their variance, so the median v₀ over trials steadies it. It is NaN
-    if no trial has two branch points.
+    if no trial has two branch points. Trials whose single models reach less than `min_accuracy` percent on average
+    have the status low.
 
     Raises:
         ValueError: if nothing is selected, or what is selected mixes experiments that S cannot compare.
     """
-    rows = Selection(metric, split, merge, alpha, batchnorm).rows(table)
+    selection = Selection(metric, split, merge, alpha, batchnorm)
+    rows = selection.rows(table)
     check_unmixed(rows)
     trials = trial_gains(rows)
+    if min_accuracy is not None:
+        singles = replace(selection, metric="accuracy").rows(table)
+        accuracy = singles["f_mean"].groupby(trial_names(singles)).mean().reindex(trials["trial"])
+        poor = ~(accuracy.to_numpy(float) >= min_accuracy)
+        trials.loc[poor & (trials["status"] == "ok"), "status"] = "low"
     return GainCurve(
         **{
             name: trials[name].to_numpy()
@@ -210,11 +218,15 @@ def trial_gains(rows: pd.DataFrame) -> pd.DataFrame:
     for _, run in trials.groupby("run"):
         if run["n"].nunique() > 1:
             _complete(trials, run, points)
-    if trials["run"].nunique() > 1:
-        trials["trial"] = trials["run"] + "/" + trials["trial"]
+    trials["trial"] = trial_names(trials)
     return trials.drop(columns=["chance", "variance"]).sort_values(
         ["noise_scale", "trial"], ignore_index=True
     )
+
+
+def trial_names(rows: pd.DataFrame) -> "pd.Series[str]":
+    """Return each row's trial, with the run before it if `rows` are of several."""
+    return rows["run"] + "/" + rows["trial"] if rows["run"].nunique() > 1 else rows["trial"]
 
 
 def _complete(trials: pd.DataFrame, run: pd.DataFrame, points: pd.DataFrame) -> None:

@@ -12,11 +12,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.collapse import Collapse, axis_words, expected_exponents, find_collapse
+from analysis.collapse import Collapse, expected_exponents
 from analysis.critical_point import CriticalPoint, critical_point
+from analysis.guide import Guide, Recommendation
 from analysis.reading import RunPath, read_records, read_run_info
-from analysis.recommend import Guide
-from analysis.recommend import Recommendation as Recommendation
 from analysis.table import GainCurve, Selection, gain_curve
 
 MOST_OBSERVATIONS = 300
@@ -38,7 +37,7 @@ class Verdict:
     """Other measured splits → gain at S* with its 95% interval: what selection did not see."""
     warnings: tuple[str, ...]
     collapse: Collapse | None = None
-    """None until `with_collapse` adds it: a live view can't wait for it."""
+    """None until `analysis.with_collapse` adds it: a live view can't wait for it."""
 
 
 def objective_selection(recipe: Mapping[str, Any]) -> Selection:
@@ -63,25 +62,40 @@ def verdict(run_path: RunPath, **selection: Any) -> Verdict:
     Raises:
         RunError: if `run_path` holds no run, or a damaged one.
     """
-    return judge(*_objective(run_path, selection))
+    return judge(*read_objective(run_path, selection))
 
 
-def _objective(run_path: RunPath, changes: Mapping[str, Any]) -> tuple[pd.DataFrame, Selection]:
-    """Return the records that a run is judged by, and the selection of its objective with `changes`."""
-    chosen = replace(objective_selection(read_run_info(run_path).recipe), **changes)
+def read_objective(
+    run_path: RunPath, changes: Mapping[str, Any]
+) -> tuple[pd.DataFrame, Selection, float | None]:
+    """Return the records that a run is judged by, the selection of its objective with `changes`, and `min_accuracy`.
+
+    Raises:
+        RunError: if `run_path` holds no run, or a damaged one.
+    """
+    recipe = read_run_info(run_path).recipe
     table = read_records(run_path)
     # Like the searcher, it looks at the trial's own task, not at others it was evaluated on.
-    return table[table["eval_task"] == table["task"]], chosen
+    own = table[table["eval_task"] == table["task"]]
+    return own, replace(objective_selection(recipe), **changes), recipe["search"].get("min_accuracy")
 
 
-def judge(table: pd.DataFrame, selection: Selection) -> Verdict:
-    """Return what the records of one experiment say; too few or mixed records are a reason, not an error."""
-    return judge_all(table, [selection])[selection]
+def judge(table: pd.DataFrame, selection: Selection, min_accuracy: float | None = None) -> Verdict:
+    """Return what the records of one experiment say; too few or mixed records are a reason, not an error.
+
+    Args:
+        table: the records.
+        selection: which of them make the curve.
+        min_accuracy: percent; trials whose single models are worse count as low, as `search/min_accuracy` has it.
+    """
+    return judge_all(table, [selection], min_accuracy)[selection]
 
 
-def judge_all(table: pd.DataFrame, selections: Iterable[Selection]) -> dict[Selection, Verdict]:
+def judge_all(
+    table: pd.DataFrame, selections: Iterable[Selection], min_accuracy: float | None = None
+) -> dict[Selection, Verdict]:
     """Return the verdict of each selection of the same records, fitting no curve twice."""
-    peak = cache(partial(_peak, table))
+    peak = cache(partial(_peak, table, min_accuracy))
     splits = [split for split in table["split"].unique() if split != "train"]
     optimizer = ", ".join(sorted(table["optimizer"].unique()))
     found = {}
@@ -109,11 +123,13 @@ def judge_all(table: pd.DataFrame, selections: Iterable[Selection]) -> dict[Sele
     return found
 
 
-def _peak(table: pd.DataFrame, selection: Selection) -> tuple[GainCurve | None, CriticalPoint | None, str]:
+def _peak(
+    table: pd.DataFrame, min_accuracy: float | None, selection: Selection
+) -> tuple[GainCurve | None, CriticalPoint | None, str]:
     """Return curve, critical point, and the reason why one of them is None."""
     curve = None
     try:
-        curve = gain_curve(table, **asdict(selection))
+        curve = gain_curve(table, **asdict(selection), min_accuracy=min_accuracy)
         return curve, find_peak(curve), ""
     except ValueError as error:
         return curve, None, f"{error}"
@@ -137,104 +153,6 @@ def find_peak(curve: GainCurve) -> CriticalPoint:
             [f"{s} {r // size:.0f}" for s, r in zip(curve.status, rank, strict=True)], object
         )
     return critical_point(curve.noise_scale, curve.gain, sem=sem, group=observation, status=curve.status)
-
-
-def with_collapse(found: Verdict) -> Verdict:
-    """Return `found` with its collapse, which its recommendations and warnings heed.
-
-    Where the expected exponents are rejected, learning rates are taken at the peak on the fitted axis, or at each
-    batch size's own. It takes a second or two.
-    """
-    curve = found.curve
-    if found.point is None or curve is None:
-        return found
-    aligned = find_collapse(
-        curve.lr,
-        curve.batch_size,
-        curve.momentum,
-        curve.gain,
-        sem=curve.sem,
-        status=curve.status,
-        expected=expected_exponents(found.optimizer),
-    )
-    if aligned.axis == aligned.expected:
-        return replace(found, collapse=aligned)
-    sizes, momentum = swept_batch_sizes(curve), usual_momentum(curve)
-    shared = None if aligned.axis is None else _guide(curve, found.point, aligned, sizes[0])
-    recommendations = tuple(
-        _recommend(
-            shared or _guide(curve, found.point, aligned, size),
-            aligned,
-            size,
-            momentum,
-            found.selection.metric,
-            sizes,
-        )
-        for size in sizes
-    )
-    return replace(
-        found,
-        collapse=aligned,
-        recommendations=recommendations,
-        warnings=(*found.warnings, _remedy(aligned)),
-    )
-
-
-def _guide(curve: GainCurve, point: CriticalPoint, aligned: Collapse, batch_size: int) -> Guide:
-    """Return the peak at which the learning rate for `batch_size` is taken."""
-    if aligned.axis == aligned.expected:
-        return Guide(curve, point, aligned.expected)
-    if aligned.axis is None:
-        size = min(aligned.peaks, key=lambda swept: abs(math.log(swept / batch_size)))
-        own = curve.where(curve.batch_size == size)
-        return Guide(own, find_peak(own), aligned.expected, f"taken at the peak of batch size {size} alone")
-    place = aligned.coordinate(curve.lr, curve.batch_size, curve.momentum)
-    moved = replace(curve, noise_scale=place)
-    return Guide(moved, find_peak(moved), aligned.axis, f"taken at the peak over {axis_words(aligned.axis)}")
-
-
-def _recommend(
-    guide: Guide, aligned: Collapse, batch_size: int, momentum: float, metric: str, swept: list[int]
-) -> Recommendation:
-    """Return the learning rate at a guide's peak; fitted exponents are themselves uncertain, which widens it."""
-    found = guide.recommend(batch_size, momentum, metric, swept)
-    spread = aligned.lr_at(batch_size, momentum)
-    if spread is None or guide.axis == aligned.expected:
-        return found
-    return replace(found, low=min(found.lr, spread.low), high=max(found.lr, spread.high))
-
-
-def _remedy(aligned: Collapse) -> str:
-    """Return what is done about exponents that were rejected."""
-    wrong = f"{axis_words(aligned.expected)} does not align the batch sizes"
-    if aligned.axis is None:
-        return f"{wrong}, nor does any power: learning rates are those of each one's own peak."
-    return f"{wrong}: learning rates are those of the peak over {axis_words(aligned.axis)}."
-
-
-def recommend_info(
-    run_path: RunPath, batch_size: int, momentum: float | None = None, **selection: Any
-) -> Recommendation:
-    """Return the learning rate at the peak for `batch_size`; `momentum` defaults to the sweep's usual one.
-
-    All swept batch sizes enter, on the axis that the collapse supports. What is expected there is that of the split
-    the search saw.
-
-    Raises:
-        ValueError: if the run has no critical point, or a setting is out of range.
-    """
-    table, chosen = _objective(run_path, selection)
-    found = with_collapse(judge(table, chosen))
-    if found.point is None or found.curve is None or found.collapse is None:
-        raise ValueError(f"{run_path}: {found.reason}")
-    momentum = usual_momentum(found.curve) if momentum is None else momentum
-    guide = _guide(found.curve, found.point, found.collapse, batch_size)
-    swept = swept_batch_sizes(found.curve)
-    return replace(
-        _recommend(guide, found.collapse, batch_size, momentum, chosen.metric, swept),
-        merged=guide.merged(table, chosen, batch_size),
-        stable=guide.stable(batch_size, momentum),
-    )
 
 
 def usual_momentum(curve: GainCurve) -> float:
@@ -277,5 +195,10 @@ def _warnings(curve: GainCurve, point: CriticalPoint, optimizer: str) -> tuple[s
     if (lost := np.mean(curve.collapsed > 0)) > 0.5:
         found.append(
             f"{100 * lost:.0f}% of the trials collapsed, all or in part: sample smaller noise scales."
+        )
+    if poor := int((curve.status == "low").sum()):
+        found.append(
+            f"{poor} of {len(curve)} trials count as low, since their single models are less accurate than "
+            "search/min_accuracy asks."
         )
     return tuple(found)

@@ -35,7 +35,7 @@ class Cells:
     momentum: Array
     weight_decay: Array
     gain: Array
-    """NaN where a trial diverged."""
+    """NaN where a trial diverged or is low."""
     sem: Array
     at_chance: Mask
     measured: Array
@@ -85,7 +85,7 @@ class Cells:
         if not (rows["lr"] > 0).all():
             raise ValueError(f"lr {rows['lr'].min()} is not positive: an axis is a power of it")
         rows = rows[rows["status"] != "failed"].astype({"gain": float, "sem": float, "measured": float})
-        rows["gain"] = rows["gain"].where(rows["status"] != "diverged")
+        rows["gain"] = rows["gain"].where(~rows["status"].isin(["diverged", "low"]))
         rows.loc[rows["gain"].isna(), "status"] = "diverged"
         setting = ["batch_size", "momentum", "weight_decay"]
         rows["curve"] = rows.groupby(setting).ngroup()

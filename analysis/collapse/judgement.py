@@ -108,7 +108,7 @@ def find_collapse(
         momentum: momentum, in [0, 1).
         gain: larger is better; NaN means diverged.
         sem: standard errors of the gains, where known.
-        status: ok, diverged, at_chance or failed (left out).
+        status: ok, diverged, low, at_chance or failed (left out).
         weight_decay: λ, if it varies or lr·λ is to be judged.
         measured: S_eff, a further axis if every trial has one.
         expected: the exponents (b, c) to test.

@@ -11,6 +11,7 @@ from analysis.table import Floats, GainCurve, Strings
 STATES = {
     "ok": ("#0072b2", ""),
     "partly collapsed": ("#56b4e9", "/"),
+    "too inaccurate": ("#f0e442", "|"),
     "at chance": ("#e69f00", "x"),
     "diverged": ("#d55e00", "\\"),
     "failed": ("#8a8a8a", "."),
@@ -55,7 +56,7 @@ def health_info(curve: GainCurve | None, trials: pd.DataFrame) -> HealthInfo:
 
 def _states(curve: GainCurve, trials: pd.DataFrame) -> Strings:
     unfinished = trials[trials["status"].isin(["failed", "running"])].set_index("trial")["status"].to_dict()
-    named = np.where(curve.status == "at_chance", "at chance", curve.status)
+    named = pd.Series(curve.status).replace({"at_chance": "at chance", "low": "too inaccurate"}).to_numpy()
     named = np.where((curve.status == "ok") & (curve.collapsed > 0), "partly collapsed", named)
     return np.array(
         [unfinished.get(trial, state) for trial, state in zip(curve.trial, named, strict=True)], object

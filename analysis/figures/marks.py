@@ -62,7 +62,7 @@ def marks(trials: pd.DataFrame) -> pd.DataFrame:
 def mark_trace(
     table: pd.DataFrame, x: str, y: str, metric: str, look: tuple[str, str], bottom: float
 ) -> style.Spec:
-    """Return a trace of marks: open ones are at chance, crosses have diverged, and what has no place lies at `bottom`.
+    """Return a trace of marks: open ones are at chance, with a dot too inaccurate, crosses diverged.
 
     Args:
         table: rows of `marks`.
@@ -73,7 +73,12 @@ def mark_trace(
         bottom: where marks without a gain, and those below it, are drawn.
     """
     colour, symbol = look
-    symbols = {"ok": symbol, "at_chance": f"{symbol}-open", "diverged": "x-thin-open"}
+    symbols = {
+        "ok": symbol,
+        "at_chance": f"{symbol}-open",
+        "low": f"{symbol}-open-dot",
+        "diverged": "x-thin-open",
+    }
     value, gain = table[y].to_numpy(np.float64), table["gain"].to_numpy(np.float64)
     shown = value > bottom
     up, down = (np.where(shown, ends, np.nan) for ends in (table["high"] - gain, gain - table["low"]))

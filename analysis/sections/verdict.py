@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 from analysis.collapse import Collapse
 from analysis.figures.style import UNITS, number
+from analysis.guide import Recommendation
 from analysis.page.fragments import card, duration, interval, paragraphs
 from analysis.sections.base import Content, Run, View
-from analysis.verdict import Recommendation, Verdict
+from analysis.verdict import Verdict
 
 
 def verdict(view: View) -> Content:
@@ -60,17 +61,39 @@ def _collapse(found: Collapse) -> list[str]:
 
 
 def _recommendations(recommendations: Sequence[Recommendation]) -> str:
+    columns = {
+        "batch size": [f"{r.batch_size}" for r in recommendations],
+        "lr": [f"<strong>{number(r.lr)}</strong>" for r in recommendations],
+        "95% interval": [interval(r.low, r.high) for r in recommendations],
+        "merged": [_merged(r) for r in recommendations],
+        "largest stable lr": [_stable(r) for r in recommendations],
+    }
+    shown = {name: cells for name, cells in columns.items() if any(cells)}
+    head = "".join(f'<th scope="col">{name}</th>' for name in shown)
     rows = "".join(
-        f"<tr><td>{r.batch_size}</td><td><strong>{number(r.lr)}</strong></td><td>{interval(r.low, r.high)}</td></tr>"
-        for r in recommendations
+        f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in zip(*shown.values(), strict=True)
     )
     notes = dict.fromkeys(r.note for r in recommendations if r.note)
     momentum = next((f"{r.momentum:g}" for r in recommendations), "–")
     return (
-        f'<article class="card"><h3>Recommended learning rate, momentum {momentum}</h3><table><thead><tr>'
-        f'<th scope="col">batch size</th><th scope="col">lr</th><th scope="col">95% interval</th></tr></thead>'
-        f"<tbody>{rows}</tbody></table>{paragraphs(notes)}</article>"
+        f'<article class="card wide"><h3>Recommended learning rate, momentum {momentum}</h3><table>'
+        f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{paragraphs(notes)}</article>"
     )
+
+
+def _merged(recommendation: Recommendation) -> str:
+    """Return what the merge is expected to reach, "" if unknown."""
+    found = recommendation.merged
+    if found is None:
+        return ""
+    unit = "%" if found.metric == "accuracy" else " nats"
+    return f"{number(found.value)}{unit} ({interval(found.low, found.high)})"
+
+
+def _stable(recommendation: Recommendation) -> str:
+    """Return the largest tried rate short of the peak that was stable, and what it loses; "" if there is none."""
+    found = recommendation.stable
+    return "" if found is None else f"{number(found.lr)}, {found.lost:.2g} less gain"
 
 
 def _budget(run: Run) -> str:

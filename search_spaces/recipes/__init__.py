@@ -4,12 +4,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from search_spaces.recipe import SCALES, Recipe, RecipeError, Scale, parse_recipe, read_yaml
+from search_spaces.recipe import SCALES, Recipe, RecipeError, Scale, parse_recipe
 from search_spaces.recipes.components import fig4, fig10, fig11
 from search_spaces.recipes.digits import digits
 from search_spaces.recipes.learning_rate import fig2, fig14, fig15
 from search_spaces.recipes.noise_scale import fig1
 from search_spaces.recipes.weight_decay import fig3, fig16
+from search_spaces.yaml_text import read_yaml
 
 RECIPES: dict[str, Callable[[Scale], Recipe]] = {
     "digits": digits,

@@ -10,7 +10,8 @@ from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from analysis.verdict import Recommendation, Verdict
+    from analysis.guide import Recommendation
+    from analysis.verdict import Verdict
     from sweeper.commands.doctor import Check
     from sweeper.commands.status import StatusInfo
     from sweeper.planning import CostInfo, PlanInfo, RecipeInfo, TrialPlan

@@ -102,7 +102,7 @@ def build_recipe(
         WrongRequest: if an option and --set contradict each other.
     """
     from search_spaces import load_recipe
-    from search_spaces.recipe import parse_assignments
+    from search_spaces.yaml_text import parse_assignments
 
     overrides: dict[str, Any] = parse_assignments(assignments or [])
     for option, path, value in (("trials", "search/trials", trials), ("seed", "seed", seed)):

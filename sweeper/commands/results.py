@@ -75,7 +75,7 @@ def recommend(
     Example: sweeper recommend digits-cpu-1f2e3d4c --batch-size 256
     """
     path = find_run(run, storage)
-    from analysis.verdict import recommend_info
+    from analysis.recommend import recommend_info
     from sweeper.commands import console
 
     with one_line():

@@ -108,7 +108,7 @@ def _sweep(path: str, start: "Callable[[Listener], Run]") -> int:
     Raises:
         StorageError: if the storage can't be used from the start.
     """
-    from analysis.verdict import verdict, with_collapse
+    from analysis.recommend import whole_verdict
     from sweeper.commands import console
     from sweeper.commands.live import display
     from sweeper.store import StorageError
@@ -130,7 +130,7 @@ def _sweep(path: str, start: "Callable[[Listener], Run]") -> int:
     report = write_report_of(path)
     if ended.stopped_early:
         print(f"The search ended itself: {ended.stopped_early}.")
-    console.show_verdict(with_collapse(verdict(path)))
+    console.show_verdict(whole_verdict(path))
     console.show_ended(ended.trials, path, report)
     return 0
 

@@ -78,7 +78,7 @@ def mirror(look: Look) -> InMemoryStorage:
     search = look.recipe.search
     study.set_user_attr("objective", f"{search.objective}, {search.split} {search.metric}")
     selection = objective_selection(look.recipe.model_dump(mode="json"))
-    found = judge(look.records, selection)
+    found = judge(look.records, selection, search.min_accuracy)
     study.add_trials(_trials(look, found, selection))
     for name, figure in _figures(found).items():
         save_plotly_graph_object(study, figure, graph_object_id=name)

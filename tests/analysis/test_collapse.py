@@ -4,7 +4,7 @@ import grids
 import numpy as np
 import pytest
 from collapse_coverage import cells_of, holds, planted
-from conftest import PEAK, Sweep, table_of
+from planted import PEAK, Sweep, table_of
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import pytest
-from conftest import HEIGHT, Sweep, table_of, true_gain
+from planted import HEIGHT, Sweep, table_of, true_gain
 
 from analysis.collapse import collapse
 from analysis.critical_point import Location
@@ -172,7 +172,7 @@ def test_health_counts_every_trial_once(curve, demo_run):
     trials = read_trials(demo_run)
     info = health_info(curve, trials)
     assert info.counts == {
-        "ok": 30, "partly collapsed": 0, "at chance": 3, "diverged": 6, "failed": 0, "running": 0,
+        "ok": 30, "partly collapsed": 0, "too inaccurate": 0, "at chance": 3, "diverged": 6, "failed": 0, "running": 0,
     }  # fmt: skip
     np.testing.assert_array_equal(info.noise_scale, np.unique(curve.noise_scale))
     assert sum(heights.sum() for heights in info.by_noise.values()) == 39

@@ -1,14 +1,17 @@
 """Learning rates that follow from a peak: on the axis that the collapse supports, with what to expect there."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import PEAK, Sweep, table_of
+from planted import PEAK, Sweep, table_of
 
+from analysis.guide import Guide, nearest
 from analysis.reading import read_records
-from analysis.recommend import Guide, nearest
+from analysis.recommend import recommend_info, whole_verdict, with_collapse
 from analysis.table import Selection, gain_curve
-from analysis.verdict import find_peak, judge, recommend_info, verdict, with_collapse
+from analysis.verdict import find_peak, judge, verdict
 from search_spaces.noise import noise_scale
 
 
@@ -20,7 +23,8 @@ def drifted(table: pd.DataFrame, power: float) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def drifting():
-    return with_collapse(judge(drifted(table_of(Sweep()), 0.8), Selection()))
+    table = drifted(table_of(Sweep()), 0.8)
+    return with_collapse(judge(table, Selection()), table)
 
 
 def test_a_live_verdict_waits_for_no_collapse(demo_run):
@@ -29,9 +33,10 @@ def test_a_live_verdict_waits_for_no_collapse(demo_run):
 
 def test_a_collapse_that_holds_changes_nothing_else(demo_run):
     before = verdict(demo_run)
-    found = with_collapse(before)
+    found = whole_verdict(demo_run)
     assert found.collapse.verdict == "holds"
-    assert found.recommendations == before.recommendations
+    assert [replace(r, merged=None, stable=None) for r in found.recommendations] == [*before.recommendations]
+    assert all(r.merged and r.stable for r in found.recommendations)
     assert found.warnings == before.warnings
 
 
@@ -50,9 +55,8 @@ def test_where_no_axis_aligns_each_batch_size_has_its_own_rate():
     table = table_of(Sweep(batch_sizes=(16, 32, 64, 128), noise=0.02))
     alone = np.where(table["batch_size"] == 32, 12.0, 1.0)
     table = drifted(table, -0.7)
-    found = with_collapse(
-        judge(table.assign(lr=table["lr"] * alone, noise_scale=table["noise_scale"] * alone), Selection())
-    )
+    table = table.assign(lr=table["lr"] * alone, noise_scale=table["noise_scale"] * alone)
+    found = with_collapse(judge(table, Selection()), table)
     assert found.collapse.axis is None
     assert "each one's own peak" in found.warnings[-1]
     for each in found.recommendations:
@@ -64,7 +68,7 @@ def test_where_no_axis_aligns_each_batch_size_has_its_own_rate():
 
 def test_without_a_peak_there_is_no_collapse(demo_table):
     few = judge(demo_table[demo_table["trial"] == "00000"], Selection())
-    assert with_collapse(few) is few
+    assert with_collapse(few, demo_table) is few
 
 
 @pytest.mark.parametrize(("batch_size", "momentum"), [(64, 0.9), (1024, 0.5)])

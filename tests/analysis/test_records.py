@@ -8,7 +8,7 @@ from pathlib import Path
 import fsspec
 import pandas as pd
 import pytest
-from conftest import Sweep, outcome, suggestion, sweep_stages, write_head, write_part, write_run
+from planted import Sweep, outcome, suggestion, sweep_stages, write_head, write_part, write_run
 
 from analysis.reading import RunError, read_measurements, read_records, read_run_info, read_trials
 from analysis.records import COLUMNS, Measurement

@@ -13,17 +13,18 @@ from html.parser import HTMLParser
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import PEAK, Sweep, outcome, suggestion, table_of, write_head, write_part, write_run
+from planted import PEAK, Sweep, outcome, suggestion, table_of, write_head, write_part, write_run
 
 import analysis
 from analysis.critical_point import critical_point
 from analysis.page import to_json
 from analysis.page.fragments import duration, table_html
 from analysis.reading import read_records
+from analysis.recommend import recommend_info
 from analysis.report import write_report
 from analysis.sections import SECTIONS
 from analysis.table import Selection, gain_curve
-from analysis.verdict import find_peak, judge, objective_selection, recommend_info, verdict
+from analysis.verdict import find_peak, judge, objective_selection, verdict
 from search_spaces import load_recipe
 from search_spaces.noise import noise_scale
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from browser import Page, find_browser
-from conftest import Sweep, write_run
+from planted import Sweep, write_run
 
 from analysis.report import write_report
 

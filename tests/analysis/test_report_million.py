@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import HEIGHT, PEAK, write_head
+from planted import HEIGHT, PEAK, write_head
 
 from analysis.reading import MEASUREMENT_COLUMNS, read_records
 from analysis.records import COLUMNS

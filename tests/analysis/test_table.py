@@ -3,10 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import Sweep, table_of, true_gain
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from planted import Sweep, table_of, true_gain
 
+from analysis.critical_point import critical_point
 from analysis.table import CONTEXT, Selection, experiments, gain_curve, trial_gains
 
 
@@ -155,3 +156,22 @@ def test_experiments_are_curves_of_their_own():
     assert sum(len(rows) for _, rows in parts) == len(table)
     for _, rows in parts:
         assert len(gain_curve(rows)) == 6
+
+
+def test_trials_of_poor_single_models_are_low_and_have_no_gain_to_say(demo_table):
+    """Single accuracy falls from 94.7 by 20 S: below 94 beyond S = .033, where gains are still measured."""
+    curve = gain_curve(demo_table, min_accuracy=94.0)
+    poor = curve.status == "low"
+    assert poor.any()
+    assert (curve.noise_scale[poor] > 0.03).all()
+    assert not (curve.status[curve.noise_scale > 0.04] == "ok").any()
+    assert (gain_curve(demo_table).status != "low").all()
+    # What they gain doesn't matter: the peak is what it would be had they diverged.
+    kept = critical_point(curve.noise_scale, curve.gain, status=curve.status)
+    lost = critical_point(curve.noise_scale, np.where(poor, np.nan, curve.gain), status=curve.status)
+    assert kept.noise_scale == lost.noise_scale
+
+
+def test_without_accuracies_no_single_model_is_known_to_be_good_enough(demo_table):
+    with pytest.raises(ValueError, match="no records with metric accuracy"):
+        gain_curve(demo_table[demo_table["metric"] == "loss"], min_accuracy=50.0)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from analysis import Collapse, Recommendation, Selection, Verdict, critical_point
-from analysis.recommend import Merged, Stable
+from analysis.guide import Merged, Stable
 from sweeper.commands import console
 
 ADVICE = Recommendation(

@@ -8,7 +8,8 @@ import pytest
 from pandas.testing import assert_frame_equal
 
 from analysis.reading import read_records, read_trials
-from analysis.verdict import recommend_info, verdict
+from analysis.recommend import recommend_info
+from analysis.verdict import verdict
 from sweeper.store import Ledger, Store
 from sweeper.store.leases import lease
 

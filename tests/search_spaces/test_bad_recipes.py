@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from search_spaces import RecipeError, read_yaml
-from search_spaces.recipe import parse_assignments
+from search_spaces.yaml_text import parse_assignments
 
 GOOD = """\
 name: my-sweep

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from search_spaces import RECIPES, Recipe, load_recipe, parse_recipe, read_yaml, to_yaml
-from search_spaces.recipe import parse_assignments
+from search_spaces.yaml_text import parse_assignments
 
 SMALL: dict[str, Any] = {
     "name": "small",
