@@ -16,7 +16,7 @@ import fsspec
 import pandas as pd
 from pydantic import BaseModel, ValidationError
 
-from analysis.records import COLUMNS, Measurement, MergeRecord, Outcome, RunInfo
+from analysis.records import COLUMNS, Measurement, MergeRecord, Outcome, RunInfo, too_late
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +82,12 @@ def read_trials(path: RunPath) -> pd.DataFrame:
     """
     fs, root = _open_run(path)
     rows: dict[str, dict[str, Any]] = {}
-    for part, document in _documents(fs, root, "suggested", "outcome"):
+    documents = list(_documents(fs, root, "suggested", "outcome"))
+    # Whoever writes too late does so after the term that ended its own: terms are read last.
+    starts = _first_numbers(fs, root)
+    for part, document in documents:
+        if part.kind == "suggested" and too_late(document["number"], document.get("term", 0), starts):
+            continue
         row = rows.setdefault(part.trial, {"status": "running", "host": "", "error": ""})
         if part.kind == "outcome" and row["status"] in ("running", "failed"):
             row.update(document)
@@ -149,6 +154,13 @@ def _documents(
                     log.warning("%s is damaged and does not count", part.path)
                 else:
                     yield part, document
+
+
+def _first_numbers(fs: fsspec.AbstractFileSystem, root: str) -> dict[int, int]:
+    """Return term → the number of its first suggestion, for the terms of the run's drivers."""
+    paths = [path for path in fs.find(f"{root}/terms") if path.endswith(".first")]
+    found = {int(PurePosixPath(path).stem): fs.cat_file(path) for path in paths}
+    return {term: int(number) for term, number in found.items() if number.isdigit()}
 
 
 def _parsed(content: bytes) -> dict[str, Any] | None:

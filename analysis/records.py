@@ -7,11 +7,14 @@ Layout of one run, on any fsspec path:
     RUN/parts/<trial>/<attempt>/stage-<step>.json    one branch point's records and measurements: `Stage`
     RUN/parts/<trial>/<attempt>/outcome.json         how the attempt ended and what it cost: `Outcome`
     RUN/compact/<name>-*.parquet                     finished trials, compacted: records, measurements, trials
+    RUN/terms/<term>.json                            who drove the run, from when on: `Term`
+    RUN/terms/<term>.first                           the number of the term's first suggestion
 
 A part is one JSON document, written once under a temporary name and renamed: it is whole or absent; one that
 does not parse is damaged, and is as good as absent. Of several attempts at one stage the first wins.
 """
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import Field
@@ -99,6 +102,28 @@ class Suggestion(Frozen):
     """The full resolved TrialConfig."""
     time: float
     """Unix seconds."""
+    term: int = 0
+    """Of the driver that made it; 0 if that is not known."""
+
+
+class Term(Frozen):
+    """One driver's time in charge of a run. Terms count from 1; when one begins, those before it are over."""
+
+    host: str
+    pid: int
+    time: float
+    """Unix seconds."""
+
+
+def too_late(number: int, term: int, first_numbers: Mapping[int, int]) -> bool:
+    """Return whether a suggestion was written by a driver whose term was over: it has not been run, nor counts.
+
+    Args:
+        number: Of the suggestion.
+        term: In which it was made.
+        first_numbers: Term → the number of its first suggestion, which is above all that earlier terms could run.
+    """
+    return any(later > term and number >= first for later, first in first_numbers.items())
 
 
 class Stage(Frozen):

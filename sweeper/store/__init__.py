@@ -5,6 +5,7 @@ from sweeper.store.gc import GcReport, collect_garbage
 from sweeper.store.keys import content_key
 from sweeper.store.ledger import Ledger
 from sweeper.store.objects import Checkpoint, Store
+from sweeper.store.terms import Superseded
 
 __all__ = [
     "Checkpoint",
@@ -13,6 +14,7 @@ __all__ = [
     "Storage",
     "StorageError",
     "Store",
+    "Superseded",
     "collect_garbage",
     "content_key",
     "probe",

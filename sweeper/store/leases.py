@@ -151,7 +151,7 @@ def _renew(storage: Storage, held: Lease, seconds: float, done: threading.Event)
         try:
             found = _newest(storage, held.key)
             if found is None or found.holder().get("token") != holder["token"]:
-                LOG.warning("lost the lease on %s: it may be trained twice", held.key)
+                LOG.warning("lost the lease on %s to another process", held.key)
                 return
             content = json.dumps(holder | {"renewed": time.time()}).encode()
             storage.write(held.path(storage), content)

@@ -14,11 +14,12 @@ from typing import NamedTuple, Self, TypeVar
 
 from pydantic import ValidationError
 
-from analysis.records import Outcome, RunInfo, Stage, Suggestion
+from analysis.records import Outcome, RunInfo, Stage, Suggestion, too_late
 from search_spaces.base import Frozen
 from sweeper.store.compaction import Compacted, FinishedTrial, write_compact
 from sweeper.store.files import Storage, StorageError
 from sweeper.store.leases import current_leases, lease
+from sweeper.store.terms import Terms
 
 LOG = logging.getLogger(__name__)
 
@@ -46,18 +47,25 @@ class Part(NamedTuple):
 class Ledger:
     """The ledger of the run `run` under a storage root.
 
+    Args:
+        storage: Its root.
+        run: The name.
+        term: Of the driver that writes, from `begin_term`; 0 if another process than a driver does. What only drivers
+            write is refused with `Superseded` once a later term has begun.
+
     Raises:
         ValueError: if `run` is no name for a run.
         StorageError: if no file system serves the URL.
     """
 
-    def __init__(self, storage: Storage | str, run: str) -> None:
+    def __init__(self, storage: Storage | str, run: str, term: int = 0) -> None:
         if not _NAME.fullmatch(run):
             raise ValueError(f"run name {run!r}: use letters, digits, '.', '_' and '-', and no '.' in front")
         self.storage = Storage(storage) if isinstance(storage, str) else storage
         self.run = run
         self._root = f"{self.storage.root}/runs/{run}"
         self._compacted = Compacted(self.storage, self._root)
+        self._terms, self.term = Terms(self.storage, self._root), term
 
     @property
     def path(self) -> str:
@@ -109,13 +117,36 @@ class Ledger:
             raise ValueError(f"{path} is no run: its path ends in runs/NAME")
         return cls(root or "/", name)
 
+    def begin_term(self) -> int:
+        """Take the run over, and return the new term: no suggestion that an earlier driver makes now counts."""
+        self.term = self._terms.begin(self._next_number)
+        return self.term
+
+    def check_term(self) -> None:
+        """Check that no other driver has taken the run over.
+
+        Raises:
+            Superseded: if one has.
+        """
+        if self.term:
+            self._terms.check(self.term, self.path)
+
     def suggest(self, suggestion: Suggestion) -> None:
-        """Record a point before its trial starts, beside a damaged record of it if there is one."""
+        """Record a point before its trial starts, beside a damaged record of it if there is one.
+
+        Raises:
+            Superseded: if another driver has taken the run over: the trial must not start.
+            StorageError: if it can't be written.
+        """
+        self.check_term()
+        suggestion = suggestion.model_copy(update={"term": self.term})
         while not self._create(suggestion, "suggested"):
             suggestion = suggestion.model_copy(update={"attempt": suggestion.attempt + 1})
+        self.check_term()
 
     def request_trials(self, trials: int) -> None:
         """Record that so many trials have been asked for, maybe more than the head of the run says."""
+        self.check_term()
         self.storage.create(f"{self._root}/trials/{trials}", b"")
 
     def requested_trials(self) -> int:
@@ -141,9 +172,11 @@ class Ledger:
     def suggestions(self) -> list[Suggestion]:
         """Return the first valid suggestion of every trial, in the order they were made."""
         parts, compacted = self._read(Suggestion)
+        starts = self._terms.first_numbers()
         first = {suggestion.trial: suggestion for suggestion in compacted.suggestions()}
         for suggestion in parts:
-            first.setdefault(suggestion.trial, suggestion)
+            if not too_late(suggestion.number, suggestion.term, starts):
+                first.setdefault(suggestion.trial, suggestion)
         return sorted(first.values(), key=lambda suggestion: suggestion.number)
 
     def outcomes(self) -> dict[str, Outcome]:
@@ -174,6 +207,7 @@ class Ledger:
         Raises:
             StorageError: if a table can't be written; nothing is deleted then.
         """
+        self.check_term()
         with lease(self.storage, f"compact-{self.run}", LEASE_SECONDS):
             complete = {trial for trial, outcome in self.outcomes().items() if outcome.status != "failed"}
             trials = {trial: list(parts) for trial, parts in groupby(self._parts(), key=attrgetter("trial"))}
@@ -189,14 +223,17 @@ class Ledger:
 
     def request_stop(self) -> None:
         """Ask the process that runs the sweep to finish what is running and start no more."""
+        self.check_term()
         self.storage.write(f"{self._root}/stop", b"")
 
     def stop_requested(self) -> bool:
-        """Return whether a stop has been asked for."""
-        return self.storage.read(f"{self._root}/stop") is not None
+        """Return whether a stop has been asked for, or another driver has taken the run over."""
+        paths = [f"{self._root}/stop", *([self._terms.path(self.term + 1)] if self.term else [])]
+        return any(content is not None for content in self.storage.read_many(paths))
 
     def clear_stop(self) -> None:
         """Take the request to stop back."""
+        self.check_term()
         self.storage.remove(f"{self._root}/stop")
 
     def keys(self) -> set[str]:
@@ -211,6 +248,11 @@ class Ledger:
     def orphans(self) -> list[str]:
         """Return the files that a killed compaction left, which nothing reads."""
         return self._compacted.refresh().orphans()
+
+    def _next_number(self) -> int:
+        """Return one more than the highest number of any suggestion, whether it counts or not."""
+        parts, compacted = self._read(Suggestion)
+        return max((found.number for found in (*parts, *compacted.suggestions())), default=-1) + 1
 
     def _write(self, part: Suggestion | Stage | Outcome, name: str) -> None:
         if not self._create(part, name):

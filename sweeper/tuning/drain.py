@@ -13,7 +13,7 @@ POLL_SECONDS = 1.0
 
 
 class Drain:
-    """Whether a stop is asked for: here, or by anyone through the ledger.
+    """Whether the sweep is to end: by a signal, by a stop or a new driver in the ledger, or because it can't go on.
 
     It looks into the ledger at most once a second, since storage may be far away.
     """
@@ -22,19 +22,30 @@ class Drain:
         self._ledger = ledger
         self._looked = float("-inf")
         self._draining = False
+        self.problem: StorageError | None = None
+        """Why the sweep can't go on; None if it can."""
 
     def __call__(self) -> bool:
         """Return whether the sweep is to be drained; once it is, it stays so."""
         if not self._draining and time.monotonic() - self._looked > POLL_SECONDS:
             self._looked = time.monotonic()
-            self._draining = self._ledger.stop_requested()
+            try:
+                self._draining = self._ledger.stop_requested()
+            except StorageError as error:
+                self.fail(error)
         return self._draining
 
     def request(self) -> None:
         """Ask for a stop, of this driver and of the trials that look into the ledger."""
         self._draining = True
-        with contextlib.suppress(StorageError):  # a full disk must not keep a sweep from stopping
+        # A full disk must not keep a sweep from stopping; and a new driver's sweep is not ours to stop.
+        with contextlib.suppress(StorageError):
             self._ledger.request_stop()
+
+    def fail(self, problem: StorageError) -> None:
+        """Ask for a stop because of `problem`; the first one counts."""
+        self.problem = self.problem or problem
+        self.request()
 
 
 @contextlib.contextmanager

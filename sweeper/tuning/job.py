@@ -24,6 +24,8 @@ class Job:
     run: str
     directory: str = field(default_factory=os.getcwd)
     """Of the driver: modules there are found by import paths, in workers too."""
+    term: int = 0
+    """Of the driver: `Ledger.begin_term`."""
 
     def store(self) -> Store:
         """Open the store."""
@@ -32,7 +34,7 @@ class Job:
 
     def ledger(self) -> Ledger:
         """Open the ledger."""
-        return Ledger(self.storage, self.run)
+        return Ledger(self.storage, self.run, self.term)
 
     def trial(self, suggestion: "Suggested") -> tuple[str, TrialConfig]:
         """Return the name and the config of the trial at a suggested point."""

@@ -1,13 +1,12 @@
 """A sweep from its recipe to its end: what the ledger holds is kept, the rest is searched and run."""
 
 import contextlib
-import math
 import socket
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -19,7 +18,8 @@ from analysis.records import Outcome, RunInfo
 from analysis.verdict import verdict
 from search_spaces.recipe import Recipe, parse_recipe
 from sweeper.store import Ledger, Storage, StorageError
-from sweeper.store.leases import current_leases, this_host
+from sweeper.store.leases import current_leases, lease, this_host
+from sweeper.store.ledger import LEASE_SECONDS
 from sweeper.tuning.cluster import connected, slots
 from sweeper.tuning.drain import Drain, drain_on_signal
 from sweeper.tuning.job import Job, Suggested, code_of, default_name
@@ -87,8 +87,10 @@ def run(
     with connected(address):
         check_nodes(job.store())
         with _sole_driver(job):
+            job = _open(job)
             history = History(job)
-            _open(job, history.total)
+            # The whole of a grid is a number too: a smaller --trials, now or later, must not shorten what resume does.
+            job.ledger().request_trials(history.total)
             return _sweep(job, history, listener)
 
 
@@ -122,7 +124,7 @@ def _check_name(job: Job) -> None:
 
 @contextlib.contextmanager
 def _sole_driver(job: Job) -> Iterator[None]:
-    """Keep other drivers from this run; refuse if one on this machine has it, wait if one elsewhere has.
+    """Keep other drivers from this run; refuse if one at work on this machine has it, wait if one elsewhere has.
 
     Raises:
         StorageError: if the run is being run.
@@ -130,15 +132,16 @@ def _sole_driver(job: Job) -> Iterator[None]:
     store, key = job.store(), job.ledger().driver_key
     for held in current_leases(store, key):
         holder = held.holder()
-        if holder.get("host") == this_host() and not held.is_over(0.0, math.inf):
+        if holder.get("host") == this_host() and not held.is_over(store.age(held.path(store))):
             raise StorageError(
                 f"run {job.ledger().path} is being run by process {holder['pid']}; wait for it, or stop it"
             )
-    with store.lease(key):
+    with lease(store, key, LEASE_SECONDS):
         yield
 
 
-def _open(job: Job, trials: int) -> None:
+def _open(job: Job) -> Job:
+    """Write the head of the run unless it is there, and begin a term; return the job in this term."""
     ledger = job.ledger()
     ledger.create(
         RunInfo(
@@ -151,9 +154,9 @@ def _open(job: Job, trials: int) -> None:
             code=code_of(job.recipe),
         )
     )
-    # The whole of a grid is a number too: a smaller --trials, now or later, must not shorten what resume does.
-    ledger.request_trials(trials)
+    job = replace(job, term=ledger.begin_term())
     ledger.clear_stop()
+    return job
 
 
 def _sweep(job: Job, history: History, listener: Listener | None) -> Run:
@@ -172,8 +175,8 @@ def _sweep(job: Job, history: History, listener: Listener | None) -> Run:
         _tuner(job, space, search, samples, counter, scratch).fit()
     for config, error in counter.failures:
         _record_failure(job, Suggested.from_config(config), error)
-    if counter.problem:
-        raise StorageError(counter.problem)
+    if drain.problem:
+        raise drain.problem
     ledger.compact()
     after = History(job)
     status: RunStatus = "failed" if counter.failures else "stopped" if after.remaining else "done"

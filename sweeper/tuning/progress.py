@@ -8,6 +8,7 @@ from typing import Any
 
 from ray import tune
 
+from sweeper.store import StorageError
 from sweeper.tuning.drain import Drain
 from sweeper.tuning.trainable import DRAINED, PROBLEM
 
@@ -61,8 +62,6 @@ class Counter(tune.Callback):
         self._running: set[str] = set()
         self._epochs: dict[str, float] = {}
         self._saved: list[float] = []
-        self.problem = ""
-        """Why the storage failed a trial; empty if it didn't."""
         self._counts = dict.fromkeys(("ok", "diverged", "at_chance"), 0)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -108,8 +107,7 @@ class Counter(tune.Callback):
         result = trial.last_result
         if result.get(PROBLEM):
             # No other trial would fare better in a storage that is full.
-            self.problem = result[PROBLEM]
-            self._drain.request()
+            self._drain.fail(StorageError(result[PROBLEM]))
         if not result.get(DRAINED):
             self._counts[result.get("status", "ok")] += 1
         if result.get("epochs_saved"):

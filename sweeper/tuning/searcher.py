@@ -5,7 +5,6 @@ Both write a point to the ledger before its trial starts, and hand out nothing o
 
 import logging
 import time
-from collections.abc import Callable
 from functools import cached_property
 from typing import Any, cast
 
@@ -19,7 +18,9 @@ from analysis.records import Suggestion
 from analysis.search.stopping import Stopping
 from search_spaces.recipe import noise_path
 from sweeper.data import derive_seed
+from sweeper.store import StorageError
 from sweeper.tuning.critical_noise import SEM, STATUS
+from sweeper.tuning.drain import Drain
 from sweeper.tuning.job import Job, Suggested, grid_order
 from sweeper.tuning.samplers import SAMPLERS
 from sweeper.tuning.space import distributions, to_params, to_point
@@ -97,19 +98,22 @@ class History:
 class GridSearch(BasicVariantGenerator):
     """Tune's variant generator, with a ledger and a drain."""
 
-    def __init__(self, history: History, draining: Callable[[], bool], concurrency: int) -> None:
+    def __init__(self, history: History, drain: Drain, concurrency: int) -> None:
         super().__init__(max_concurrent=concurrency)
         self._history = history
-        self._draining = draining
+        self._drain = drain
 
     def next_trial(self) -> Any:
         """Return the next trial, its point recorded; None when draining."""
-        if self._draining():
-            self.set_finished()
-            return None
-        trial = super().next_trial()
+        trial = None if self._drain() else super().next_trial()
         if trial is not None:
-            self._history.record(Suggested.from_config(trial.config["suggested"]))
+            try:
+                self._history.record(Suggested.from_config(trial.config["suggested"]))
+            except StorageError as error:
+                self._drain.fail(error)
+                trial = None
+        if self._drain():
+            self.set_finished()
         return trial
 
 
@@ -122,7 +126,7 @@ class NoiseSearch(OptunaSearch):
     here, since Tune's limiter swallows late results.
     """
 
-    def __init__(self, history: History, draining: Callable[[], bool], concurrency: int) -> None:
+    def __init__(self, history: History, drain: Drain, concurrency: int) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         recipe = history.job.recipe
         self._recipe = recipe
@@ -142,7 +146,7 @@ class NoiseSearch(OptunaSearch):
             sampler=SAMPLERS[recipe.search.sampler](recipe, history.sampler_seed),
         )
         self._history = history
-        self._draining = draining
+        self._drain = drain
         self._concurrency = concurrency
         self._live: set[str] = set()
         self._waiting = list(history.unfinished)
@@ -167,7 +171,7 @@ class NoiseSearch(OptunaSearch):
     def suggest(self, trial_id: str) -> Any:
         """Return the next point, None while as many trials run as may, FINISHED at the end."""
         stopped = self._rule is not None and self._rule.reason is not None
-        if stopped or self._draining() or not (self._waiting or self._new):
+        if stopped or self._drain() or not (self._waiting or self._new):
             return Searcher.FINISHED
         if len(self._live) >= self._concurrency:
             return None
@@ -180,7 +184,11 @@ class NoiseSearch(OptunaSearch):
             suggested = Suggested(self._next, to_point(self._declared, self._ot_trials[trial_id].params))
             self._next += 1
             self._new -= 1
-        self._history.record(suggested)
+        try:
+            self._history.record(suggested)
+        except StorageError as error:
+            self._drain.fail(error)
+            return Searcher.FINISHED
         self._live.add(trial_id)
         return {"suggested": suggested.to_config()}
 
