@@ -7,13 +7,14 @@ from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks import demo, epochs, overhead, train_epoch
+from benchmarks import branch_workers, demo, epochs, overhead, train_epoch
 
 BENCHMARKS = {
     "train_epoch": train_epoch.main,
     "epochs": epochs.main,
     "overhead": overhead.main,
     "demo": demo.main,
+    "branch_workers": branch_workers.main,
 }
 PACKAGES = ("torch", "torchvision", "ray", "optuna", "numpy")
 

@@ -49,19 +49,45 @@ class Search(Frozen):
     """End trials whose first branch points foretell an objective too low to say anything about the peak."""
 
 
-class Placement(Frozen):
-    """What one trial reserves on the cluster, and how many run at once."""
+class Bundle(Frozen):
+    """What one process reserves on its node."""
 
     cpu: float = Field(default=1, ge=0)
     gpu: float = Field(default=0, ge=0)
     custom: dict[str, float] = Field(default_factory=dict)
     """Ray's custom resources, e.g. {spot: 1}."""
+
+
+class Placement(Bundle):
+    """What one trial reserves on the cluster, and how many run at once."""
+
     concurrency: PositiveInt | None = None
     """Trials at once; None is as many as the cluster holds."""
     retries: NonNegativeInt = 2
-    """How often a trial that dies (not one that diverges) is started again."""
+    """How often a trial or branch that dies (not one that diverges) is started again."""
     branch_workers: NonNegativeInt = 0
+    """Further processes of each trial, which train its branches while the trunk goes on."""
+    branch: Bundle | None = None
+    """What a branch worker reserves; None is what the trial does."""
+    strategy: Literal["PACK", "SPREAD"] = "PACK"
+    """Whether Ray puts a trial's processes on as few nodes as it can, or on as many."""
     data_parallel: PositiveInt = 1
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.branch is not None and not self.branch_workers:
+            raise ValueError("branch: there are no branch_workers; name how many, or leave branch out")
+        if self.strategy != "PACK" and len(self.bundles) == 1:
+            raise ValueError(
+                f"strategy {self.strategy}: a trial is one process here; leave it out, or name branch_workers"
+            )
+        return self
+
+    @property
+    def bundles(self) -> tuple[Bundle, ...]:
+        """What each process of a trial reserves; the first is the trial's own."""
+        own = Bundle(cpu=self.cpu, gpu=self.gpu, custom=self.custom)
+        return (own, *[self.branch or own] * self.branch_workers)
 
 
 class Retention(Frozen):

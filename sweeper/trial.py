@@ -27,6 +27,49 @@ class TrialName:
     recipe: str = "recipe"
 
 
+class Trial:
+    """One setting with its lineage of checkpoints, and all that a branch point of it gives."""
+
+    def __init__(
+        self,
+        config: TrialConfig,
+        store: Store,
+        name: TrialName = TrialName(),
+        retention: Retention = Retention(),
+        device: str = "cpu",
+    ) -> None:
+        self.config = config
+        self.name = name
+        self.lineage = Lineage(config, load_task(config.task, device), store, retention, device)
+        self._meter = _meter(config, self.lineage)
+
+    def stage(self, step: int) -> Stage:
+        """Branch the trunk at `step`, merge the branches, and measure what the merges gained."""
+        ends = [self.lineage.endpoint(step, seed) for seed in self.config.branch.resolved_seeds]
+        context = _context(self.config, self.name, step, self.lineage.steps_per_epoch)
+        records: list[MergeRecord] = []
+        for merge in self.config.merges:
+            for group in groups(ends, merge.group):
+                records += self._meter.records(group, merge, context)
+        return Stage(
+            trial=self.name.trial,
+            attempt=self.name.attempt,
+            branch_step=step,
+            records=tuple(records),
+            measurements=(),
+            trained=self.lineage.take_trained(),
+        )
+
+
+Branches = Callable[[Trial, Iterator[int]], Iterator[Stage]]
+"""How the stages of a trial come about, one per branch step, in order."""
+
+
+def in_turn(trial: Trial, steps: Iterator[int]) -> Iterator[Stage]:
+    """Train the trunk to each branch point and its branches after that, here."""
+    return map(trial.stage, steps)
+
+
 def run_trial(
     config: TrialConfig,
     store: Store,
@@ -35,39 +78,30 @@ def run_trial(
     device: str = "cpu",
     done: Mapping[int, Stage] = MappingProxyType({}),
     enough: Callable[[Mapping[int, Stage]], bool] | None = None,
+    branches: Branches = in_turn,
 ) -> Iterator[Stage]:
     """Yield one `Stage` per branch point, in order, but for those that are `done`, by branch step.
 
-    The trial ends before a branch point if `enough` says so of the earlier ones.
+    The trial ends before a branch point if `enough` says so of the stages there are by then.
 
     Whatever the store holds is loaded, not trained again. Divergence is data: a diverged trunk or branch gives
     records with status "diverged". On a CPU the same config gives the same bits.
     """
-    task = load_task(config.task, device)
-    lineage = Lineage(config, task, store, retention, device)
-    meter = _meter(config, lineage)
+    trial = Trial(config, store, name, retention, device)
     stages = dict(done)
-    for step in lineage.branch_steps:
-        if step in done:
-            continue
-        if enough is not None and stages and enough(stages):
-            break
-        ends = [lineage.endpoint(step, seed) for seed in config.branch.resolved_seeds]
-        context = _context(config, name, step, lineage.steps_per_epoch)
-        records: list[MergeRecord] = []
-        for merge in config.merges:
-            for group in groups(ends, merge.group):
-                records += meter.records(group, merge, context)
-        stages[step] = Stage(
-            trial=name.trial,
-            attempt=name.attempt,
-            branch_step=step,
-            records=tuple(records),
-            measurements=(),
-            trained=lineage.take_trained(),
-        )
-        yield stages[step]
-    lineage.retire(key for stage in stages.values() for key in stage.trained)
+
+    def steps() -> Iterator[int]:
+        for step in trial.lineage.branch_steps:
+            if step in done:
+                continue
+            if enough is not None and stages and enough(stages):
+                return
+            yield step
+
+    for stage in branches(trial, steps()):
+        stages[stage.branch_step] = stage
+        yield stage
+    trial.lineage.retire(key for stage in stages.values() for key in stage.trained)
 
 
 def load_task(config: TaskConfig, device: str = "cpu") -> Task:

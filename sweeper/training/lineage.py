@@ -93,15 +93,19 @@ class Lineage:
 
         return self._obtain(key, step, advance)
 
+    def reach(self, step: int) -> None:
+        """Train the trunk to branch point `step`, unless all of its branches are in the store."""
+        branches = [self._branch_keys(step, seed) for seed in self.config.branch.resolved_seeds]
+        if not all(
+            self.store.contains(key) for keys, moments in branches for key in (*keys.values(), *moments)
+        ):
+            self.trunk(step)
+
     def endpoint(self, step: int, seed: int) -> Endpoint:
         """Return the endpoint of the branch from branch point `step` whose data order `seed` decides."""
         branch = self.config.branch
         schedule, end = branch_schedule(self.config.train, branch, step, self.steps_per_epoch)
-        keys = {at: self.branch_key(step, seed, end, at) for at in self._kept_steps(step, end)}
-        key = keys[end]
-        moments = content_key({"kind": "moments", "of": key})
-        keeps_moments = self.retention.moments or self.retention.keep == "all"
-        wanted = [*keys.values(), *([moments] if keeps_moments else [])]
+        keys, moments = self._branch_keys(step, seed)
 
         def decay() -> dict[str, Tensor]:
             source = self.trunk(step)
@@ -115,14 +119,14 @@ class Lineage:
                 start = stop
                 if stop != end:
                     self.store.save(stop_key, network_state(state), self._meta("ok", stop))
-            if keeps_moments:
-                self.store.save(moments, state, self._meta("ok", end))
-                self.trained[moments] = 0.0
+            for kept in moments:
+                self.store.save(kept, state, self._meta("ok", end))
+                self.trained[kept] = 0.0
             return network_state(state)
 
-        checkpoint = self._obtain(key, end, decay, wanted)
+        checkpoint = self._obtain(keys[end], end, decay, [*keys.values(), *moments])
         state = checkpoint.tensors if checkpoint.meta["status"] == "ok" else None
-        return Endpoint(key, seed, state)
+        return Endpoint(keys[end], seed, state)
 
     def take_trained(self) -> dict[str, float]:
         """Return the epochs trained since the last call, by the key of what they gave."""
@@ -184,10 +188,16 @@ class Lineage:
             self.trained[key] = (stop - start) / self.steps_per_epoch
         return state_of(self.network, self._optimizer)
 
-    def _kept_steps(self, start: int, end: int) -> list[int]:
-        """Return the steps at which a branch is checkpointed: the ends of its last epochs, and its own end."""
+    def _branch_keys(self, start: int, seed: int) -> tuple[dict[int, str], list[str]]:
+        """Return the keys of a branch's checkpoints by step, its end the last, and of its moments if they are kept.
+
+        It is checkpointed at the ends of its last epochs and at its own end.
+        """
+        _, end = branch_schedule(self.config.train, self.config.branch, start, self.steps_per_epoch)
         last = (end - back * self.steps_per_epoch for back in range(max(1, self.retention.last)))
-        return sorted(step for step in last if step > start)
+        keys = {at: self.branch_key(start, seed, end, at) for at in sorted(last) if at > start}
+        keeps_moments = self.retention.moments or self.retention.keep == "all"
+        return keys, [content_key({"kind": "moments", "of": keys[end]})] if keeps_moments else []
 
     def _meta(self, status: str, step: int) -> dict[str, Any]:
         return {

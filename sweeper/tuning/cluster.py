@@ -2,13 +2,14 @@
 
 import contextlib
 import logging
+import math
 import os
 import socket
 from collections.abc import Iterator, Mapping, Sequence
 
 import ray
 
-from search_spaces.recipe import Placement
+from search_spaces.recipe import Bundle, Placement
 
 QUIET = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
@@ -89,25 +90,64 @@ def slots(placement: Placement) -> int:
 
 
 def slots_on(placement: Placement, nodes: Sequence[Mapping[str, float]]) -> int:
-    """Return the same for nodes with these resources, each by its kind; a trial lies on one node.
+    """Return the same for nodes with these resources, each by its kind; a process lies on one node.
 
     Raises:
-        ClusterError: if no node can hold one.
+        ClusterError: if they can't hold one.
     """
-    wants = {"CPU": placement.cpu, "GPU": placement.gpu, **placement.custom}
-    wants = {kind: amount for kind, amount in wants.items() if amount}
-    # 1e-9: three trials of .1 fit into .3.
-    fits = sum(
-        min((int(node.get(kind, 0) / amount + 1e-9) for kind, amount in wants.items()), default=1)
-        for node in nodes
-    )
-    if not fits:
-        largest = max(nodes, key=lambda node: sum(min(node.get(kind, 0) / wants[kind], 1) for kind in wants))
+    most = placement.concurrency or math.inf
+    wants = [_wants(bundle) for bundle in placement.bundles]
+    if not any(wants):
+        return int(min(len(nodes), most))
+    for want in wants:
+        _check_fits(want, nodes)
+    free = [dict(node) for node in nodes]
+    # A node that is too full for one process is too full for the next one like it.
+    first: dict[str, int] = {}
+
+    def take(want: Mapping[str, float]) -> bool:
+        kind = _listed(want)
+        for index in range(first.get(kind, 0), len(free)):
+            if _holds(free[index], want):
+                free[index].update({name: free[index][name] - amount for name, amount in want.items()})
+                first[kind] = index
+                return True
+        return False
+
+    slots = 0
+    while slots < most and all(take(want) for want in wants):
+        slots += 1
+    if not slots:
         raise ClusterError(
-            f"resources: one trial wants {_listed(wants)}, more than this cluster has on any node "
-            f"(the largest has {_listed({kind: largest.get(kind, 0) for kind in wants})}); lower resources"
+            f"resources: one trial wants {' + '.join(map(_listed, wants))}, more than this cluster has at once; "
+            "lower resources, or name fewer branch_workers"
         )
-    return min(fits, placement.concurrency or fits)
+    return slots
+
+
+def _wants(bundle: Bundle) -> dict[str, float]:
+    wants = {"CPU": bundle.cpu, "GPU": bundle.gpu, **bundle.custom}
+    return {kind: amount for kind, amount in wants.items() if amount}
+
+
+def _holds(node: Mapping[str, float], want: Mapping[str, float]) -> bool:
+    # 1e-9: three trials of .1 fit into .3.
+    return all(node.get(kind, 0) + 1e-9 >= amount for kind, amount in want.items())
+
+
+def _check_fits(want: Mapping[str, float], nodes: Sequence[Mapping[str, float]]) -> None:
+    """Check that some node could hold a process that wants this.
+
+    Raises:
+        ClusterError: if none could.
+    """
+    if any(_holds(node, want) for node in nodes):
+        return
+    largest = max(nodes, key=lambda node: sum(min(node.get(kind, 0) / want[kind], 1) for kind in want))
+    raise ClusterError(
+        f"resources: one trial wants {_listed(want)}, more than this cluster has on any node "
+        f"(the largest has {_listed({kind: largest.get(kind, 0) for kind in want})}); lower resources"
+    )
 
 
 def _listed(resources: Mapping[str, float]) -> str:

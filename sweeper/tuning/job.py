@@ -1,11 +1,14 @@
 """What a worker needs to run any trial of a sweep."""
 
 import os
+import sys
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
+
 from search_spaces.config import TrialConfig
-from search_spaces.recipe import Recipe
+from search_spaces.recipe import Bundle, Recipe
 from search_spaces.space import Point
 from sweeper.data import generator
 from sweeper.identity import VERSIONS
@@ -35,6 +38,13 @@ class Job:
     def ledger(self) -> Ledger:
         """Open the ledger."""
         return Ledger(self.storage, self.run, self.term)
+
+    def enter(self, bundle: Bundle) -> str:
+        """Make this process a worker with what `bundle` reserves, and return its device."""
+        if self.directory not in sys.path:
+            sys.path.insert(0, self.directory)
+        torch.set_num_threads(max(1, int(bundle.cpu)))
+        return "cuda" if bundle.gpu and torch.cuda.is_available() else "cpu"
 
     def trial(self, suggestion: "Suggested") -> tuple[str, TrialConfig]:
         """Return the name and the config of the trial at a suggested point."""

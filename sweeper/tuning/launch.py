@@ -187,7 +187,8 @@ def _tuner(
     job: Job, space: dict[str, Any], search: Any, samples: int, counter: Counter, scratch: str
 ) -> tune.Tuner:
     placement = job.recipe.resources
-    resources = {"cpu": placement.cpu, "gpu": placement.gpu, **placement.custom}
+    bundles = [{"CPU": bundle.cpu, "GPU": bundle.gpu, **bundle.custom} for bundle in placement.bundles]
+    resources = tune.PlacementGroupFactory(bundles, placement.strategy)
     return tune.Tuner(
         tune.with_resources(tune.with_parameters(TrialRunner, job=job), resources),
         param_space=space,

@@ -1,12 +1,10 @@
 """The Tune trainable: one trial, one step per branch point, each step recorded before it is reported."""
 
 import socket
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import torch
 from ray import tune
 
 from analysis.records import MergeRecord, Outcome, Stage, Status
@@ -14,7 +12,8 @@ from analysis.verdict import objective_selection
 from search_spaces.cost import epochs_after
 from sweeper.measuring import floor_of, objective, objective_sem
 from sweeper.store import StorageError
-from sweeper.trial import TrialName, load_task, run_trial
+from sweeper.trial import TrialName, in_turn, load_task, run_trial
+from sweeper.tuning.branches import BranchWorkers
 from sweeper.tuning.early import EarlyStop, Foretold
 from sweeper.tuning.job import Job, Suggested
 
@@ -33,16 +32,12 @@ class TrialRunner(tune.Trainable):
     def setup(self, config: dict[str, Any], job: Job) -> None:  # type: ignore[override]
         """Take up the first trial of this actor."""
         self.job = job
-        if job.directory not in sys.path:
-            sys.path.insert(0, job.directory)
+        self.device = job.enter(job.recipe.resources)
         self.store = job.store()
         self.ledger = job.ledger()
         self.selection = objective_selection(job.recipe.model_dump(mode="json"))
         search = job.recipe.search
         self.early_stop = EarlyStop(self.ledger, search, self.selection) if search.early_stop else None
-        placement = job.recipe.resources
-        torch.set_num_threads(max(1, int(placement.cpu)))
-        self.device = "cuda" if placement.gpu and torch.cuda.is_available() else "cpu"
         self._take_up(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -58,23 +53,29 @@ class TrialRunner(tune.Trainable):
             return {METRIC: self._objective(), DRAINED: True, PROBLEM: str(error), "done": True}
 
     def _advance(self) -> dict[str, Any]:
-        started = time.perf_counter(), time.process_time()
         if self.ledger.stop_requested():
+            if self.workers:
+                for sent in self.workers.rest():
+                    self._record(sent)
             return {METRIC: self._objective(), DRAINED: True, "done": True}
+        started = time.perf_counter(), time.process_time()
         stage = next(self.stages, None)
         self.wall_seconds += time.perf_counter() - started[0]
         self.cpu_seconds += time.process_time() - started[1]
         if stage is None:
             return self._finish()
-        self.ledger.stage(stage)
-        self.records += stage.records
-        self.epochs += sum(stage.trained.values())
+        self._record(stage)
         return {
             METRIC: self._objective(),
             "branch_step": stage.branch_step,
             "epochs": self.epochs,
             "done": False,
         }
+
+    def _record(self, stage: Stage) -> None:
+        self.ledger.stage(stage)
+        self.records += stage.records
+        self.epochs += sum(stage.trained.values())
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Do nothing: the store holds what a retry continues from."""
@@ -92,11 +93,21 @@ class TrialRunner(tune.Trainable):
         self.foretold: Foretold | None = None
         if self.early_stop is not None:
             self.early_stop.refresh()
+        remote = self.job.recipe.resources.branch_workers > 0
+        self.workers = BranchWorkers(self.job, self.trial_config, self.name) if remote else None
         self.stages = self._run(done)
 
     def _run(self, done: dict[int, Stage]) -> Iterator[Stage]:
-        retention, enough = self.job.recipe.retention, self._hopeless if self.early_stop else None
-        return run_trial(self.trial_config, self.store, self.name, retention, self.device, done, enough)
+        return run_trial(
+            self.trial_config,
+            self.store,
+            self.name,
+            self.job.recipe.retention,
+            self.device,
+            done,
+            self._hopeless if self.early_stop else None,
+            self.workers or in_turn,
+        )
 
     def _hopeless(self, stages: Mapping[int, Stage]) -> bool:
         assert self.early_stop is not None
@@ -127,7 +138,7 @@ class TrialRunner(tune.Trainable):
             objective=told.objective,
             epochs_trained=self.epochs,
             wall_seconds=self.wall_seconds,
-            cpu_seconds=self.cpu_seconds,
+            cpu_seconds=self.cpu_seconds + (self.workers.cpu_seconds if self.workers else 0.0),
             host=socket.gethostname(),
             time=time.time(),
             sem=told.sem,

@@ -2,8 +2,10 @@
 
 import os
 import signal
+import time
 from pathlib import Path
 
+import ray
 import torch
 from torch import Tensor, nn
 
@@ -49,3 +51,38 @@ def broken_model(task: Task, only_if: str) -> nn.Module:
             return super().forward(inputs)
 
     return Broken(task.input_shape[0], task.classes)
+
+
+class Meeting(nn.Linear):
+    """A linear classifier whose trunk and branches, in different processes, wait for each other.
+
+    A branch begins only once the trunk has gone on past the first branch point and the file `go` is there; the trunk
+    goes on only once a branch has begun.
+    """
+
+    def __init__(self, inputs: int, classes: int, folder: Path, first: int) -> None:
+        super().__init__(inputs, classes)
+        self.folder, self.first, self.calls = folder, first, 0
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        self.calls += self.training
+        context = ray.get_runtime_context()
+        if self.training and context.get_actor_id() is None:
+            (self.folder / f"branch on {context.get_node_id()}").touch()
+            self._await("go", "trunk on *")
+        elif self.training and self.calls == self.first + 1:
+            (self.folder / f"trunk on {context.get_node_id()}").touch()
+            self._await("branch on *")
+        return super().forward(inputs)
+
+    def _await(self, *patterns: str) -> None:
+        deadline = time.monotonic() + 100
+        while not all(any(self.folder.glob(pattern)) for pattern in patterns):
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"nobody came: {patterns}")
+            time.sleep(0.05)
+
+
+def meeting_model(task: Task, folder: str, first: int) -> nn.Module:
+    """Proves that the trunk does not wait for its branches."""
+    return Meeting(task.input_shape[0], task.classes, Path(folder), first)

@@ -23,6 +23,14 @@ from tests.tuning.test_kills import ROOT
         ({"cpu": 0.1}, [{"CPU": 0.3}], 3),
         ({"cpu": 1, "custom": {"spot": 1}}, [{"CPU": 4, "spot": 2}, {"CPU": 4}], 2),
         ({"cpu": 1, "concurrency": 3}, [{"CPU": 2}, {"CPU": 2}], 3),
+        ({"cpu": 1, "branch_workers": 2}, [{"CPU": 4}, {"CPU": 4}], 2),
+        ({"cpu": 2, "branch_workers": 1, "branch": {"cpu": 1}}, [{"CPU": 3}, {"CPU": 2}, {"CPU": 1}], 2),
+        (
+            {"custom": {"on_demand": 1}, "branch_workers": 2, "branch": {"custom": {"spot": 1}}},
+            [{"CPU": 8, "on_demand": 8}, {"CPU": 4, "spot": 4}, {"CPU": 4, "spot": 1}],
+            2,
+        ),
+        ({"cpu": 0, "concurrency": 3}, [{"CPU": 2}, {"CPU": 2}], 2),
     ],
 )
 def test_trials_at_once_are_those_that_each_node_holds(wants, nodes, slots):
@@ -38,6 +46,16 @@ def test_trials_at_once_are_those_that_each_node_holds(wants, nodes, slots):
             r"wants 3 CPU, .* on any node \(the largest has 2 CPU\); lower",
         ),
         ({"gpu": 1}, [{"CPU": 8}, {"GPU": 1}], r"wants 1 CPU, 1 GPU, .* largest has 8 CPU, 0 GPU\)"),
+        (
+            {"branch_workers": 1, "branch": {"custom": {"spot": 1}}},
+            [{"CPU": 8}],
+            r"wants 1 CPU, 1 spot, .* largest has 8 CPU, 0 spot\)",
+        ),
+        (
+            {"cpu": 2, "branch_workers": 1},
+            [{"CPU": 3}],
+            "wants 2 CPU . 2 CPU, more than this cluster has at once; lower resources, or name fewer",
+        ),
     ],
 )
 def test_a_trial_that_only_the_sum_of_the_nodes_could_hold_is_refused(wants, nodes, message):

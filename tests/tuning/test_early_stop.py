@@ -114,6 +114,28 @@ def test_a_trial_that_has_had_enough_trains_and_keeps_nothing_more(tmp_path):
     assert not list(run_trial(tiny(), store, done={stage.branch_step: stage}, enough=enough))
 
 
+def test_branch_points_that_are_under_way_when_a_trial_has_had_enough_still_count(tmp_path):
+    def one_behind(trial, steps):
+        sent = []
+        for step in steps:
+            sent.append(trial.stage(step))
+            if len(sent) > 1:
+                yield sent.pop(0)
+        yield from sent
+
+    store, seen = fresh_store(tmp_path), []
+
+    def enough(stages):
+        seen.append(sorted(stages))
+        return len(stages) == 2
+
+    config, kept = tiny({"trunk/epochs": 5}), Retention(keep="records")
+    stages = list(run_trial(config, store, retention=kept, enough=enough, branches=one_behind))
+    assert [stage.branch_step for stage in stages] == [6, 12, 18]
+    assert seen == [[6], [6, 12]], "it is asked as soon as there is anything to judge by"
+    assert not list(store.keys())
+
+
 def test_whether_trials_may_be_ended_is_no_part_of_what_a_recipe_is():
     content = small_recipe(
         space={"train/noise_scale": {"low": 1e-3, "high": 1.0, "log": True}}, search={"trials": 9}
