@@ -13,6 +13,8 @@ from analysis.hump.posterior import HumpPosterior
 from analysis.hump.smc import Array
 from analysis.hump.two_lines import TwoLines, two_lines
 
+Finding = Literal["peak", "lower edge", "upper edge", "no hump"]
+
 FEWEST_TRIALS = 5
 CLAIM = 0.9
 """Posterior probability of a hump above which one is claimed."""
@@ -47,20 +49,21 @@ class CriticalPoint:
     """Where the gain peaks, how sure that is, and what it is worth. Gains are in the caller's unit."""
 
     noise_scale: float
-    """S*, within the measured range."""
+    """S*, within the measured range; the best place seen where no peak is found."""
     low: float
-    """95% interval of S*; it may reach .75 decades beyond the measured range."""
+    """95% interval of S*, which may reach .75 decades beyond the measured range; NaN where no peak is found."""
     high: float
     gain: float
     """Expected gain at S*, with its 95% interval."""
     gain_low: float
     gain_high: float
     interior: bool
-    """The whole interval lies inside the measured range."""
+    """95% of the posterior of S* lie inside the measured range."""
+    finding: Finding
+    """A peak that stands out from both ends of the measured range with probability .9; or the end at which gain is
+    highest, if it stands out from the other one; or neither."""
     hump_probability: float
     """P(drop > max(.1 |T|, s)): the peak T stands out from both ends by more than the noise s."""
-    hump: bool
-    """A hump is claimed: `hump_probability` > .9."""
     point: Literal["least_regret", "most_mass"]
     """What `noise_scale` is: the argmax of the posterior mean curve, or, where the peak lies at a cliff, the
     centre of the ×1.25 window that most likely holds it."""
@@ -74,6 +77,11 @@ class CriticalPoint:
     """Draws of the noise scale at the peak."""
     n: int
     """Observations used: trials, diverged ones included, failed ones not."""
+
+    @property
+    def hump(self) -> bool:
+        """Whether a peak is found."""
+        return self.finding == "peak"
 
 
 def critical_point(
@@ -123,19 +131,20 @@ def critical_point(
     # The recommendation stays in the measured range, and its interval must hold it.
     low, high = posterior.interval()
     low, high = min(low, grid[best]), max(high, grid[best])
+    finding = _finding(posterior)
+    claimed = finding == "peak"
     band_low, band_high = np.quantile(curves, [0.025, 0.975], axis=0)
-    probability = posterior.hump_probability()
     gp, lines = _checks(posterior, rng)
     return CriticalPoint(
         noise_scale=float(10 ** grid[best]),
-        low=float(10**low),
-        high=float(10**high),
+        low=float(10**low) if claimed else math.nan,
+        high=float(10**high) if claimed else math.nan,
         gain=float(mean[best]),
         gain_low=float(band_low[best]),
         gain_high=float(band_high[best]),
         interior=bool(grid[0] <= low and high <= grid[-1]),
-        hump_probability=probability,
-        hump=probability > CLAIM,
+        finding=finding,
+        hump_probability=posterior.hump_probability(),
         point="most_mass" if at_cliff else "least_regret",
         regret=float((posterior.peaks(THIN) - curves[:, best]).mean()),
         two_lines=lines,
@@ -144,6 +153,16 @@ def critical_point(
         draws=10**posterior.argmax_draws,
         n=len(x),
     )
+
+
+def _finding(posterior: HumpPosterior) -> Finding:
+    stands_out = posterior.stands_out()
+    from_low, from_high = (stands_out.mean(axis=0) > CLAIM).tolist()
+    if stands_out.all(axis=1).mean() > CLAIM:
+        return "peak"
+    if from_low != from_high:
+        return "upper edge" if from_low else "lower edge"
+    return "no hump"
 
 
 def _most_mass(places: Array, grid: Array) -> int:

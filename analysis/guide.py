@@ -36,7 +36,10 @@ class Stable:
 
 @dataclass(frozen=True)
 class Recommendation:
-    """The learning rate at the peak for one batch size, with the 95% interval that the peak leaves it."""
+    """The learning rate at the peak for one batch size, with the 95% interval that the peak leaves it.
+
+    Where no peak is found it is that of the best place seen, and the ends of the interval are NaN.
+    """
 
     batch_size: int
     momentum: float

@@ -91,7 +91,7 @@ def _recommend(
     """Return the learning rate at a guide's peak; fitted exponents are themselves uncertain, which widens it."""
     found = guide.recommend(batch_size, momentum, verdict.selection.metric, swept)
     spread = aligned.lr_at(batch_size, momentum)
-    if spread is not None and guide.axis != aligned.expected:
+    if spread is not None and guide.point.hump and guide.axis != aligned.expected:
         found = replace(found, low=min(found.lr, spread.low), high=max(found.lr, spread.high))
     return replace(
         found,

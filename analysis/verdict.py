@@ -155,6 +155,21 @@ def find_peak(curve: GainCurve) -> CriticalPoint:
     return critical_point(curve.noise_scale, curve.gain, sem=sem, group=observation, status=curve.status)
 
 
+def headline(point: CriticalPoint) -> str:
+    """Return S* with its interval; where there is no interior peak, a sentence that says so."""
+    low, high = point.curve.noise_scale[[0, -1]]
+    probability = f"(probability of a hump {point.hump_probability:.2f})"
+    match point.finding:
+        case "peak":
+            return f"S* = {point.noise_scale:.3g}, 95% interval {point.low:.3g} to {point.high:.3g}"
+        case "no hump":
+            return f"No hump {probability}: gain may be flat, or these trials can't tell."
+        case "upper edge":
+            return f"Edge of the range {probability}: gain still rises towards its upper end, {high:.2g}; widen it."
+        case "lower edge":
+            return f"Edge of the range {probability}: gain still rises towards its lower end, {low:.2g}; widen it."
+
+
 def usual_momentum(curve: GainCurve) -> float:
     """Return the momentum of most trials; of several, the largest."""
     values, counts = np.unique(curve.momentum, return_counts=True)
@@ -178,16 +193,13 @@ def gain_at(point: CriticalPoint, noise_scale: float) -> tuple[float, float, flo
 def _warnings(curve: GainCurve, point: CriticalPoint, optimizer: str) -> tuple[str, ...]:
     low, high = curve.noise_scale.min(), curve.noise_scale.max()
     found = []
-    if not point.interior:
+    if point.hump and not point.interior:
         end = "lower" if point.noise_scale * point.noise_scale < low * high else "upper"
         found.append(
             f"The peak may lie beyond the {end} end of the swept range, {low:.2g} to {high:.2g}: widen it."
         )
     if not point.hump:
-        found.append(
-            f"No hump is claimed (probability {point.hump_probability:.2f}): gain may be flat, or rise or fall "
-            "throughout."
-        )
+        found.append(f"{headline(point)} Learning rates are those of the best place seen, without intervals.")
     if len(np.unique(curve.batch_size)) == 1:
         found.append("One batch size was swept: that curves align on S is assumed here, not tested.")
     if optimizer == "adamw":

@@ -113,7 +113,9 @@ def posterior_traces(
 def peak_shapes(
     point: CriticalPoint, xaxis: str, yaxis: str, colour: str = style.PEAK_LINE, fill: str = style.PEAK
 ) -> list[Mapping[str, Any]]:
-    """Return S* as a dashed line, and its 95% interval as a shaded rectangle."""
+    """Return S* as a dashed line, and its 95% interval as a shaded rectangle; nothing where no peak is found."""
+    if not point.hump:
+        return []
     height = {"xref": xaxis, "yref": f"{yaxis} domain", "y0": 0, "y1": 1}
     shade = {"fillcolor": fill, "line": {"width": 0}, "layer": "below"}
     dashed = {"color": colour, "width": 1.5, "dash": "dash"}

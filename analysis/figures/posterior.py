@@ -26,8 +26,8 @@ class PosteriorInfo:
 def posterior_info(point: CriticalPoint) -> PosteriorInfo:
     """Return the share of the draws of S* in bins over all that the draws and the interval span."""
     places = np.log10(point.draws)
-    ends = np.log10([point.low, point.high])
-    count, edges = np.histogram(places, BINS, (min(ends[0], places.min()), max(ends[1], places.max())))
+    reached = np.append(places, np.log10([point.low, point.high]))
+    count, edges = np.histogram(places, BINS, (np.nanmin(reached), np.nanmax(reached)))
     return PosteriorInfo(10**edges, count / len(places), point)
 
 

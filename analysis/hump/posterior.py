@@ -133,13 +133,20 @@ class HumpPosterior:
         falls = good and self.censored[there].all()
         return (float(places[after - 1]), float(places[after])) if falls else None
 
-    def hump_probability(self) -> float:
-        """Return P(drop > max(.1 |T|, s)): the peak lies inside and stands out from both ends.
+    def stands_out(self) -> Mask:
+        """Return by draw (N, 2) whether the highest place in the range stands out from its lower and upper end.
 
-        drop = T − max(f(min x), f(max x)), and 0 where m lies outside the measured range.
+        It does if the drop to that end exceeds max(.1 |T|, s). Where m lies outside the range, the nearer end is
+        the highest place.
         """
         m, peak, noise = self.theta[:, M], self.theta[:, T], np.exp(self.theta[:, LN_S])
         ends = np.array([self.x[0], self.x[-1]])
         inside = (ends[0] <= m) & (m <= ends[1])
-        drop = np.where(inside, peak - hump(self.theta, ends).max(axis=1), 0.0)
-        return float(np.mean(drop > np.maximum(0.1 * np.abs(peak), noise)))
+        at_ends = hump(self.theta, ends)
+        drop = np.where(inside, peak, at_ends.max(axis=1))[:, None] - at_ends
+        found: Mask = drop > np.maximum(0.1 * np.abs(peak), noise)[:, None]
+        return found
+
+    def hump_probability(self) -> float:
+        """Return the posterior probability that the peak lies inside and stands out from both ends."""
+        return float(self.stands_out().all(axis=1).mean())

@@ -1,5 +1,6 @@
 """Fragments of HTML from numbers and texts. Every text is escaped here."""
 
+import math
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from html import escape
@@ -29,7 +30,9 @@ def card(title: str, value: str, lines: Iterable[str], wide: bool = False) -> st
 
 
 def interval(low: float, high: float) -> str:
-    """Return an interval in words."""
+    """Return an interval in words, – if there is none."""
+    if math.isnan(low):
+        return "–"
     return f"{number(low)} to {number(high)}"
 
 

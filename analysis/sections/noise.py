@@ -1,10 +1,10 @@
 """The same gains against learning rate, batch size and noise scale, and what the common curve leaves of them."""
 
-from analysis.figures import style
 from analysis.figures.marks import GATHERED, MOST_MARKS
 from analysis.figures.noise import noise_info, plot_noise
 from analysis.figures.residuals import plot_residuals, residual_info
 from analysis.sections.base import Content, Drawing, View
+from analysis.verdict import headline
 
 
 def noise(view: View) -> Content:
@@ -21,8 +21,8 @@ def noise(view: View) -> Content:
     if point is None:
         return Content("", (Drawing("noise", trio, f"{caption}No curve is drawn: {view.verdict.reason}."),))
     caption += (
-        f"Right: posterior curve with its 95% band; S* = {style.number(point.noise_scale)}, dashed, and its 95% "
-        f"interval, {style.number(point.low)} to {style.number(point.high)}, shaded."
+        f"Right: posterior curve with its 95% band. {headline(point)}"
+        f"{'; dashed, and shaded.' if point.hump else ''}"
     )
     drawings = [Drawing("noise", trio, caption)]
     residuals = residual_info(curve, point, view.selection)

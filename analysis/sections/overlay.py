@@ -43,10 +43,15 @@ def _row(name: str, view: View) -> dict[str, str | float]:
         "trials": len(view.run.trials),
     }
     if point is None:
-        return row | {"S*": float("nan"), "95% interval": view.verdict.reason, "hump": "–", "gain there": "–"}
+        return row | {
+            "S*": float("nan"),
+            "95% interval": view.verdict.reason,
+            "finding": "–",
+            "gain there": "–",
+        }
     return row | {
         "S*": point.noise_scale,
         "95% interval": interval(point.low, point.high),
-        "hump": "yes" if point.hump else "not claimed",
+        "finding": point.finding,
         "gain there": f"{point.gain:+.3g} {UNITS.get(selection.metric, '')}",
     }

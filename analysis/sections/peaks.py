@@ -20,6 +20,7 @@ def peaks(view: View) -> Content:
             "quantity": quantity,
             "S*": point.noise_scale,
             "95% interval": interval(point.low, point.high),
+            "finding": point.finding,
             "hump probability": point.hump_probability,
             "there": f"{base + point.gain:.3f} {unit}" if base else f"{point.gain:+.3g} {unit}",
         }

@@ -7,7 +7,14 @@ from analysis.figures.style import UNITS, number
 from analysis.guide import Recommendation
 from analysis.page.fragments import card, duration, interval, paragraphs
 from analysis.sections.base import Content, Run, View
-from analysis.verdict import Verdict
+from analysis.verdict import Verdict, headline
+
+FINDINGS = {
+    "lower edge": "Edge of the range",
+    "upper edge": "Edge of the range",
+    "no hump": "No hump",
+}
+"""What is found where there is no interior peak → title of the first card."""
 
 
 def verdict(view: View) -> Content:
@@ -36,17 +43,23 @@ def _cards(verdict: Verdict) -> list[str]:
             "Critical noise scale S*",
             number(point.noise_scale),
             [f"95% interval {interval(point.low, point.high)}", kind, measured],
-        ),
+        )
+        if point.hump
+        else card(FINDINGS[point.finding], "–", [headline(point), measured]),
         card(
             "Is there a hump?",
-            "Yes" if point.hump else "Not claimed",
+            "Yes" if point.hump else "No" if point.finding == "no hump" else "Not in the range",
             [
                 f"probability {point.hump_probability:.2f} that gain falls off on both sides",
                 f"check by a plain Gaussian process: S* {number(point.gp.noise_scale)} "
                 f"({interval(point.gp.low, point.gp.high)})",
             ],
         ),
-        card(f"Gain at S* ({unit})", f"{point.gain:+.3g}", gains),
+        card(
+            f"Gain {'at S*' if point.hump else 'at the best place seen'} ({unit})",
+            f"{point.gain:+.3g}",
+            gains,
+        ),
         *collapse,
         _recommendations(verdict.recommendations),
     ]

@@ -1,5 +1,7 @@
 """`python -m benchmarks.critical_noise.coverage`: how often the 95% interval holds the truth, by design and size.
 
+In brackets the share of repeats in which a hump is claimed, and an interval given.
+
 Random designs spread evenly over the range; focused ones lie around the peak, as the later trials of a search do; a
 sequential one is what `critical_noise` itself chose, which depends on the gains that the interval is computed from.
 """
@@ -23,17 +25,22 @@ DESIGNS = ("random", "focused", "sequential")
 SIZES = (12, 24, 48, 90)
 
 
-def covered(family: str, design: str, size: int, repeat: int) -> bool:
-    """Return whether the interval from `size` trials of one hump holds its peak, or a part of its plateau."""
+def covered(family: str, design: str, size: int, repeat: int) -> float:
+    """Return whether the interval from `size` trials of one hump holds its peak, or a part of its plateau.
+
+    NaN where no interval is given, since no hump is claimed.
+    """
     rng = np.random.default_rng([4, repeat])
     hump = FAMILIES[family](rng)
     seen = _sequential(hump, size, repeat) if design == "sequential" else _seen(hump, design, size, rng)
     try:
         point = critical_point(10.0 ** np.array(seen.x), seen.gain, status=seen.status, seed=repeat)
-    except ValueError:  # No trial has a gain: there is no interval either, which is no miss.
-        return True
+    except ValueError:  # No trial has a gain.
+        return np.nan
+    if not point.hump:
+        return np.nan
     low, high = np.log10([point.low, point.high])
-    return bool(low <= hump.peak + hump.half and hump.peak - hump.half <= high)
+    return float(low <= hump.peak + hump.half and hump.peak - hump.half <= high)
 
 
 def _sequential(hump: Hump, size: int, seed: int) -> Trials:
@@ -71,8 +78,9 @@ def main() -> None:
             shares = []
             for design, size in cells:
                 again = [(family, design, size, repeat) for repeat in range(asked.repeats)]
-                shares.append(np.mean(list(pool.map(covered, *zip(*again, strict=True)))))
-            rows.append([family, *(f"{share:.2f}" for share in shares)])
+                found = np.array(list(pool.map(covered, *zip(*again, strict=True))))
+                shares.append((np.nanmean(found), np.isfinite(found).mean()))
+            rows.append([family, *(f"{share:.2f} ({given:.2f})" for share, given in shares)])
     print(table(["family", *(f"{design}, {size}" for design, size in cells)], rows))
 
 

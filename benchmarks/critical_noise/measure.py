@@ -59,7 +59,9 @@ def _estimate(hump: Hump, seen: Trials, seed: int) -> dict[str, Any]:
     low, high = np.log10([point.low, point.high])
     row |= {"claimed": point.hump and point.interior, "low": low, "high": high}
     if np.isfinite(hump.peak):
-        row["covered"] = bool(low <= hump.peak + hump.half and hump.peak - hump.half <= high)
+        # Without a claim there is no interval, and nothing to cover.
+        if point.hump:
+            row["covered"] = bool(low <= hump.peak + hump.half and hump.peak - hump.half <= high)
         row |= _scores(hump, float(np.log10(point.noise_scale)))
     return row
 

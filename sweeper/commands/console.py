@@ -1,5 +1,6 @@
 """What the commands print. Numbers come in; words and tables go out."""
 
+import math
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -148,7 +149,7 @@ def show_status(info: "StatusInfo") -> None:
             if text
         ),
         "last change": f"{duration(info.idle_seconds)} ago",
-        "S*": f"none yet: {info.reason}" if peak is None else interval(peak.noise_scale, peak.low, peak.high),
+        "S*": info.reason if peak is None else interval(peak.noise_scale, peak.low, peak.high),
         "run": info.path,
     }
     _table(None, [[name, text] for name, text in lines.items()])
@@ -158,11 +159,13 @@ def show_status(info: "StatusInfo") -> None:
 
 def show_verdict(found: "Verdict") -> None:
     """Print S* with its interval, what to be careful about, and the learning rates that follow."""
+    from analysis.verdict import headline
+
     point, selection = found.point, found.selection
     if point is None:
         say(f"No critical noise scale: {found.reason}.", "bold yellow")
         return
-    say(f"S* = {interval(point.noise_scale, point.low, point.high)}", "bold")
+    say(headline(point), "bold" if point.hump else "bold yellow")
     unit = UNITS[selection.metric]
     gain = interval(point.gain, point.gain_low, point.gain_high)
     say(f"Gain of merging there, in {unit} of {selection.split} {selection.metric}: {gain}")
@@ -231,12 +234,16 @@ def _per_trial(info: "RecipeInfo", scale: str) -> str:
     return f"{at.epochs / at.trials:,.0f}"
 
 
+def _between(low: float, high: float) -> str:
+    return "–" if math.isnan(low) else f"{low:.3g} to {high:.3g}"
+
+
 def _recommendations(recommendations: Iterable["Recommendation"]) -> None:
     header = ["batch size", "momentum", "learning rate", "95% interval"]
     _table(
         header,
         [
-            [f"{r.batch_size}", f"{r.momentum:g}", f"{r.lr:.3g}", f"{r.low:.3g} to {r.high:.3g}"]
+            [f"{r.batch_size}", f"{r.momentum:g}", f"{r.lr:.3g}", _between(r.low, r.high)]
             for r in recommendations
         ],
     )

@@ -10,7 +10,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from sweeper.commands.console import duration, interval, output, savings, say
+from sweeper.commands.console import duration, output, savings, say
 from sweeper.commands.watch import Watch
 
 if TYPE_CHECKING:
@@ -52,8 +52,10 @@ class Display:
 
     @property
     def _peak(self) -> str:
+        from analysis.verdict import headline
+
         point = self._watch.point if self._watch is not None else None
-        return "" if point is None else f"S* {interval(point.noise_scale, point.low, point.high)}"
+        return "" if point is None else headline(point)
 
 
 class LiveDisplay(Display):

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 from analysis.reading import read_run_info, read_trials
-from analysis.verdict import verdict
+from analysis.verdict import headline, verdict
 from search_spaces.recipe import Recipe, parse_recipe
 from sweeper.planning import planned_trials
 from sweeper.store import Ledger
@@ -54,7 +54,7 @@ class StatusInfo:
     """Since a trial began or ended."""
     peak: Peak | None
     reason: str
-    """Why there is no peak; empty if there is one."""
+    """Why there is no peak, or none yet; empty if there is one."""
 
     @property
     def done(self) -> int:
@@ -98,9 +98,9 @@ def status_info(path: str) -> StatusInfo:
         epochs_saved=float(trials["epochs_saved"].sum()),
         idle_seconds=time.time() - float(trials["time"].max() if len(trials) else info.time),
         peak=None
-        if point is None
+        if point is None or not point.hump
         else Peak(**{field: getattr(point, field) for field in Peak.__dataclass_fields__}),
-        reason=found.reason,
+        reason=found.reason if point is None else "" if point.hump else headline(point),
     )
 
 

@@ -2,8 +2,8 @@
 
 import pandas as pd
 
-from analysis.figures.style import UNITS
-from analysis.verdict import Verdict
+from analysis.figures.style import UNITS, number
+from analysis.verdict import Verdict, headline
 
 STATUSES = {
     "ok": "ok",
@@ -27,11 +27,10 @@ def note(found: Verdict, statuses: pd.Series) -> str:
         return "\n\n".join(
             ["# No critical noise scale yet", f"{found.reason[0].upper()}{found.reason[1:]}.", *parts]
         )
-    title = f"# S* = {_interval(point.noise_scale, point.low, point.high)}"
-    hump = "A hump is claimed" if point.hump else "**No hump is claimed**"
+    title = f"# {headline(point)}"
     gain = _interval(point.gain, point.gain_low, point.gain_high)
     parts += [
-        f"{hump}: its probability is {point.hump_probability:.2f}.",
+        f"The probability of a hump is {point.hump_probability:.2f}.",
         f"Gain of merging there, in {UNITS[selection.metric]} of {selection.split} {selection.metric}: {gain}",
         *(
             f"On {split}, which the search did not see: {_interval(*reported)}"
@@ -43,7 +42,7 @@ def note(found: Verdict, statuses: pd.Series) -> str:
                 "| batch size | momentum | learning rate | 95% interval |",
                 "|---|---|---|---|",
                 *(
-                    f"| {r.batch_size} | {r.momentum:g} | {r.lr:.3g} | {r.low:.3g} to {r.high:.3g} |"
+                    f"| {r.batch_size} | {r.momentum:g} | {r.lr:.3g} | {number(r.low)} to {number(r.high)} |"
                     for r in found.recommendations
                 ),
             ]

@@ -18,7 +18,7 @@ class Scores:
     """Shares of repeats."""
 
     covered: float
-    """The 95% interval holds the truth."""
+    """The 95% interval, where one is given, holds the truth."""
     hit: float
     """The estimate lies within ×1.25 of the truth."""
     gp_covered: float
@@ -58,7 +58,9 @@ def measure(family, repeats: int, trials: int) -> Scores:
             )
         )
     table = np.array(rows, float)
-    return Scores(*table[:, :6].mean(axis=0), float(np.median(table[:, 6])))
+    claimed = table[:, 4] == 1
+    covered = table[claimed, 0].mean() if claimed.any() else np.nan
+    return Scores(covered, *table[:, 1:6].mean(axis=0), float(np.nanmedian(table[:, 6])))
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ from analysis.critical_point import critical_point
 from analysis.reading import read_records
 from analysis.recommend import recommend_info
 from analysis.table import Selection, gain_curve
-from analysis.verdict import find_peak, judge, objective_selection, verdict
+from analysis.verdict import find_peak, headline, judge, objective_selection, verdict
 from search_spaces import load_recipe
 from search_spaces.noise import noise_scale
 
@@ -87,8 +87,28 @@ def test_a_peak_at_the_edge_is_warned_of(make_run):
     rising = make_run(noise_scales=tuple(np.geomspace(3e-4, 0.01, 9)))
     found = verdict(rising)
     assert not found.point.interior
-    assert any("beyond the upper end" in text for text in found.warnings)
-    assert any("No hump is claimed" in text for text in found.warnings)
+    assert found.point.finding == "upper edge"
+    assert np.isnan([found.point.low, found.point.high]).all()
+    assert headline(found.point).startswith("Edge of the range")
+    assert any("towards its upper end, 0.01" in text for text in found.warnings)
+    assert all(math.isnan(each.low) and each.lr > 0 for each in found.recommendations)
+
+
+@pytest.mark.parametrize(
+    ("shape", "finding", "said"),
+    [(np.zeros_like, "no hump", "No hump"), (lambda x: 0.5 * x, "upper edge", "Edge of the range"),
+     (lambda x: -0.5 * x, "lower edge", "Edge of the range")],
+)  # fmt: skip
+def test_without_an_interior_peak_there_is_no_interval(shape, finding, said):
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        x = rng.uniform(-3, 0, 24)
+        point = critical_point(10**x, 1 + shape(x) + 0.1 * rng.standard_normal(24), seed=seed)
+        assert (point.finding, point.hump) == (finding, False)
+        assert math.isnan(point.low)
+        assert math.isnan(point.high)
+        assert headline(point).startswith(said)
+        assert "interval" not in headline(point)
 
 
 def test_one_batch_size_cannot_test_the_collapse(make_run):
