@@ -1,7 +1,8 @@
 """Errors in one line: pydantic's details in the words of someone who writes YAML."""
 
+import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -11,22 +12,48 @@ from search_spaces.models import MODEL_FAMILIES
 from search_spaces.tasks import TASK_FAMILIES
 
 
+class Problem(NamedTuple):
+    """What is wrong with one field; `path` is empty where it is the whole."""
+
+    path: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.text}" if self.path else self.text
+
+
 def explain(error: Exception) -> str:
     """Return one line for a validation error: path, what is wrong, the value, and the way out."""
     if not isinstance(error, ValidationError):
         return str(error)
+    first, *others = problems_in(error)
+    return f"{first}; and {len(others)} more" if others else str(first)
+
+
+def problems_in(error: Exception) -> list[Problem]:
+    """Return everything a validation error found wrong, at least one thing."""
+    if not isinstance(error, ValidationError):
+        return [_told(str(error))]
     details = error.errors(include_url=False)
     # A list with a bad entry is also reported as too short.
     details = [detail for detail in details if detail["type"] != "too_short"] or details
-    first = details[0]
-    path = "/".join(str(part) for part in first["loc"] if part not in _TAGS).replace("space/0/", "space/")
-    text = _wording(first)
-    value = first["input"]
-    if first["type"].startswith("unknown_") and isinstance(value, Mapping):
+    return [_problem(detail) for detail in details]
+
+
+def _problem(detail: ErrorDetails) -> Problem:
+    path = "/".join(str(part) for part in detail["loc"] if part not in _TAGS).replace("space/0/", "space/")
+    value = detail["input"]
+    if detail["type"].startswith("unknown_") and isinstance(value, Mapping):
         value = value.get("name")
     got = f" (got {value!r})" if isinstance(value, str | int | float) else ""
-    more = f"; and {len(details) - 1} more" if len(details) > 1 else ""
-    return f"{path}: {text}{got}{more}" if path else f"{text}{got}{more}"
+    text = f"{_wording(detail)}{got}"
+    return Problem(path, text) if path else _told(text)
+
+
+def _told(text: str) -> Problem:
+    """Return a problem whose text may begin with its path, as those of whole recipes do."""
+    match = re.fullmatch(r"(?P<path>[a-z_]+(/[\w.]+)*): (?P<text>.*)", text, re.DOTALL)
+    return Problem(match["path"], match["text"]) if match else Problem("", text)
 
 
 def _wording(detail: ErrorDetails) -> str:

@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, model_validator
@@ -10,7 +11,7 @@ from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, model_
 from search_spaces.base import Frozen
 from search_spaces.config import TrialConfig
 from search_spaces.domain import Float
-from search_spaces.explain import describe_point, explain
+from search_spaces.explain import Problem, describe_point, explain, problems_in
 from search_spaces.paths import apply_overrides, rivals
 from search_spaces.space import Point, Space
 
@@ -210,6 +211,14 @@ class Recipe(TrialConfig):
         for space in self.space:
             yield from space.grid()
 
+    @property
+    def planned_trials(self) -> int:
+        """How many trials the search runs at most."""
+        if self.search.sampler != "grid":
+            assert self.search.trials is not None
+            return self.search.trials
+        return min(sum(space.size for space in self.space), self.search.trials or sys.maxsize)
+
     def identity(self) -> str:
         """Return 8 hex digits that name what this recipe does.
 
@@ -237,7 +246,14 @@ def noise_path(space: Space) -> str | None:
 
 
 class RecipeError(ValueError):
-    """A recipe that can't be read or is inconsistent; its text is one line a user can act on."""
+    """A recipe that can't be read or is inconsistent; its text is one line a user can act on.
+
+    `problems` are all that is wrong, each with its field.
+    """
+
+    def __init__(self, text: str, problems: Sequence[Problem] = ()) -> None:
+        super().__init__(text)
+        self.problems = tuple(problems)
 
 
 def parse_recipe(content: Mapping[str, Any], overrides: Mapping[str, Any] | None = None) -> Recipe:
@@ -250,7 +266,8 @@ def parse_recipe(content: Mapping[str, Any], overrides: Mapping[str, Any] | None
         recipe = Recipe.model_validate(content)
         return _override(recipe, overrides) if overrides else recipe
     except ValueError as error:
-        raise RecipeError(f'recipe "{content.get("name", "?")}", {explain(error)}') from None
+        text = f'recipe "{content.get("name", "?")}", {explain(error)}'
+        raise RecipeError(text, problems_in(error)) from None
 
 
 def _override(recipe: Recipe, overrides: Mapping[str, Any]) -> Recipe:

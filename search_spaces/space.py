@@ -1,6 +1,7 @@
 """What a sweep varies: domains by path, and tied points."""
 
 import itertools
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any, Self
 
@@ -63,6 +64,15 @@ class Space(Frozen):
         """Whether every domain is a list of values, so that the space is a grid."""
         return all(isinstance(domain, Choice) for domain in self.domains.values())
 
+    @property
+    def size(self) -> int:
+        """How many points the grid has.
+
+        Raises:
+            ValueError: if a domain is an interval, which has no grid.
+        """
+        return math.prod(len(values) for values in self._listed()) * max(1, len(self.points))
+
     def corners(self) -> Iterator[Point]:
         """Yield settings that show every bound and every listed value at least once."""
         extremes = [
@@ -80,14 +90,18 @@ class Space(Frozen):
         Raises:
             ValueError: if a domain is an interval, which has no grid.
         """
+        values = self._listed()
+        for tied in self.points or ({},):
+            for combination in itertools.product(*values):
+                yield {**tied, **dict(zip(self.domains, combination, strict=True))}
+
+    def _listed(self) -> list[tuple[Value, ...]]:
         values = []
         for path, domain in self.domains.items():
             if not isinstance(domain, Choice):
                 raise ValueError(f"space/{path}: a grid needs `values`, not low and high")
             values.append(domain.values)
-        for tied in self.points or ({},):
-            for combination in itertools.product(*values):
-                yield {**tied, **dict(zip(self.domains, combination, strict=True))}
+        return values
 
 
 def _is_domain(value: Any) -> bool:

@@ -17,16 +17,27 @@ def read_yaml(path: str | Path, overrides: Mapping[str, Any] | None = None) -> R
         RecipeError: if the file is missing, empty, not YAML, or no valid recipe.
     """
     try:
-        content = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_Loader)
+        text = Path(path).read_text(encoding="utf-8")
     except OSError as error:
         raise RecipeError(f"recipe file {path}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise RecipeError(f"recipe file {path} is not YAML: it is no UTF-8 text") from None
+    return parse_recipe(parse_yaml(text, f"recipe file {path}"), overrides)
+
+
+def parse_yaml(text: str, what: str) -> dict[str, Any]:
+    """Return the mapping in a YAML text; `what` names the text in errors.
+
+    Raises:
+        RecipeError: if it is empty, not YAML, or holds something else.
+    """
+    try:
+        content = yaml.load(text, Loader=_Loader)
     except yaml.YAMLError as error:
-        raise RecipeError(f"recipe file {path} is not YAML: {_problem(error)}") from None
+        raise RecipeError(f"{what} is not YAML: {_problem(error)}") from None
     if not isinstance(content, dict):
-        raise RecipeError(f"recipe file {path} holds {'nothing' if content is None else 'no mapping'}")
-    return parse_recipe(content, overrides)
+        raise RecipeError(f"{what} holds {'nothing' if content is None else 'no mapping'}")
+    return content
 
 
 def to_yaml(recipe: Recipe) -> str:

@@ -8,7 +8,6 @@ from typing import Literal
 from analysis.reading import read_run_info, read_trials
 from analysis.verdict import headline, verdict
 from search_spaces.recipe import Recipe, parse_recipe
-from sweeper.planning import planned_trials
 from sweeper.store import Ledger
 
 
@@ -78,7 +77,7 @@ def status_info(path: str) -> StatusInfo:
     counts = {status: int((trials["status"] == status).sum()) for status in trials["status"].unique()}
     done = sum(counts.get(status, 0) for status in ("ok", "diverged", "at_chance"))
     # A run may have been given more --trials later than its head says.
-    total = max(planned_trials(recipe), ledger.requested_trials(), len(trials))
+    total = max(recipe.planned_trials, ledger.requested_trials(), len(trials))
     found = verdict(path)
     point = found.point
     return StatusInfo(

@@ -2,7 +2,7 @@
 
 from sweeper.planning.cost import CostInfo, cost_info
 from sweeper.planning.disk import disk_info, free_bytes
-from sweeper.planning.plan import PlanInfo, TrialPlan, plan_info, planned_trials
+from sweeper.planning.plan import PlanInfo, TrialPlan, plan_info
 from sweeper.planning.recipes import RecipeInfo, recipe_infos
 
 __all__ = [
@@ -14,6 +14,5 @@ __all__ = [
     "disk_info",
     "free_bytes",
     "plan_info",
-    "planned_trials",
     "recipe_infos",
 ]

@@ -55,14 +55,6 @@ class PlanInfo:
         return min(values), max(values)
 
 
-def planned_trials(recipe: Recipe) -> int:
-    """Return how many trials a recipe runs."""
-    if recipe.search.sampler == "grid":
-        return len(grid_order(recipe))
-    assert recipe.search.trials is not None
-    return recipe.search.trials
-
-
 def plan_info(recipe: Recipe, data: Callable[[TaskConfig], DataInfo] = data_info) -> PlanInfo:
     """Return the numbers of `recipe`, with the sizes of its tasks as `data` gives them.
 
@@ -89,7 +81,7 @@ def plan_info(recipe: Recipe, data: Callable[[TaskConfig], DataInfo] = data_info
         plans[config.model_dump_json(include=TRAINED)] = plan
     return PlanInfo(
         recipe,
-        planned_trials(recipe),
+        recipe.planned_trials,
         tuple(plans.values()),
         tuple(unsupported(recipe)),
         tuple(sources(recipe)),

@@ -3,9 +3,9 @@
 import time
 from dataclasses import dataclass
 
-from sweeper.store.files import TEMPORARY, Storage
-from sweeper.store.leases import current_leases
-from sweeper.store.ledger import Ledger, list_runs
+from sweeper.store.files import TEMPORARY, Storage, StorageError
+from sweeper.store.leases import current_leases, lease
+from sweeper.store.ledger import LEASE_SECONDS, Ledger, list_runs
 from sweeper.store.objects import object_path, objects
 
 
@@ -58,3 +58,28 @@ def collect_garbage(url: str, dry_run: bool = False, grace_seconds: float = 3600
         for lease in dead:
             storage.remove(lease.path(storage))
     return GcReport(len(garbage), sum(sizes[key] for key in garbage), len(dead), len(leftovers))
+
+
+def delete_run(path: str) -> GcReport:
+    """Delete the run at `path`, and the objects that it alone names.
+
+    Its head goes last: whoever is killed in between leaves a run that can be deleted again. A sweep that is about to load
+    what is deleted here trains it again.
+
+    Raises:
+        StorageError: if a process runs it, or it can't be deleted.
+    """
+    ledger = Ledger.at(path)
+    if ledger.driven():
+        raise StorageError(f"run {path} is being run; stop it first")
+    storage = ledger.storage
+    with lease(storage, ledger.driver_key, LEASE_SECONDS):
+        shared = {held.key for held in current_leases(storage)}
+        for run in list_runs(storage):
+            shared |= Ledger(storage, run).keys() if run != ledger.run else set()
+        alone = ledger.keys() - shared
+        own = {key: size for key, size in objects(storage).items() if key in alone}
+        for key in own:
+            storage.remove(object_path(storage, key))
+        ledger.delete()
+    return GcReport(len(own), sum(own.values()), 0, 0)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from example_run import key_of, outcome, write_run
 
-from sweeper.store import GcReport, Ledger, Storage, StorageError, Store, collect_garbage
+from sweeper.store import GcReport, Ledger, Storage, StorageError, Store, collect_garbage, delete_run
 from sweeper.store.objects import object_path
 
 WEIGHT = {"weight": torch.zeros(10)}
@@ -69,3 +69,23 @@ def test_a_file_for_a_storage_is_refused_in_one_line(tmp_path: Path) -> None:
 
 def test_empty_storage(url: str) -> None:
     assert collect_garbage(url) == GcReport(0, 0, 0, 0)
+
+
+def test_a_run_is_deleted_with_what_it_alone_names(url: str) -> None:
+    store, ledger, other = Store(url), Ledger(url, "run"), Ledger(url, "other")
+    write_run(ledger)
+    write_run(other)
+    own, common, unnamed = "d" * 64, key_of("t0", 10, "trunk"), ORPHAN
+    ledger.outcome(outcome("t4", 4, attempt=1))
+    stage = ledger.stages("t0")[10]
+    ledger.stage(stage.model_copy(update={"trial": "t5", "branch_step": 30, "trained": {own: 1.0}}))
+    for key in (own, common, unnamed):
+        store.save(key, WEIGHT, {})
+    with store.lease(ledger.driver_key), pytest.raises(StorageError, match="is being run; stop it first"):
+        delete_run(ledger.path)
+    assert delete_run(ledger.path).objects == 1
+    assert set(store.keys()) == {common, unnamed}
+    assert ledger.info() is None
+    assert not store.find(f"{store.root}/runs/run")
+    assert other.outcomes()
+    assert delete_run(ledger.path).objects == 0, "again, it is as it was"
