@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 import typer
 
-from sweeper.commands import recipes, results, sweeps, upkeep
+from sweeper.commands import cluster, recipes, results, serve, sweeps, upkeep
 
 REQUEST_ERRORS = {
     "analysis.reading": "RunError",
@@ -35,12 +35,14 @@ for command in (
     sweeps.resume,
     sweeps.status,
     sweeps.stop,
+    cluster.submit,
     results.report,
     results.dashboard,
     results.recommend,
     results.export,
     upkeep.doctor,
     upkeep.gc,
+    serve.serve,
 ):
     app.command(command.__name__.removesuffix("_recipes"))(command)
 

@@ -9,6 +9,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from search_spaces.recipe import Recipe
+
 _source_at_import: dict[str, str] = {}
 """Module -> hash of the source it was imported from, to notice that the file has changed since."""
 
@@ -16,6 +18,13 @@ _source_at_import: dict[str, str] = {}
 def is_import_path(name: str) -> bool:
     """Say whether `name` has the form of an import path."""
     return ":" in name
+
+
+def import_paths(recipe: Recipe) -> list[str]:
+    """Return the import paths of the tasks and models that the trials of `recipe` use, sorted."""
+    configs = [recipe.trial(point) for space in recipe.space for point in space.corners()]
+    used = {part.name for c in configs for part in (c.task, c.model, *c.tasks, *c.measures.eval_tasks)}
+    return sorted(filter(is_import_path, used))
 
 
 def find(kind: str, name: str, known: Mapping[str, Callable[..., Any]]) -> Callable[..., Any]:

@@ -63,8 +63,8 @@ def collect_garbage(url: str, dry_run: bool = False, grace_seconds: float = 3600
 def delete_run(path: str) -> GcReport:
     """Delete the run at `path`, and the objects that it alone names.
 
-    Its head goes last: whoever is killed in between leaves a run that can be deleted again. A sweep that is about to load
-    what is deleted here trains it again.
+    Its head goes last: whoever is killed in between leaves a run that can be deleted again. A sweep that is about to
+    load what is deleted here trains it again.
 
     Raises:
         StorageError: if a process runs it, or it can't be deleted.

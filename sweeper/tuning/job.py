@@ -12,7 +12,7 @@ from search_spaces.recipe import Bundle, Recipe
 from search_spaces.space import Point
 from sweeper.data import generator
 from sweeper.identity import VERSIONS
-from sweeper.imports import is_import_path, source_hash
+from sweeper.imports import import_paths, is_import_path, source_hash
 from sweeper.store import Ledger, Store, content_key
 
 GIB = 2**30
@@ -77,9 +77,7 @@ def code_of(recipe: Recipe) -> dict[str, str]:
     Raises:
         ValueError: if an import path leads nowhere.
     """
-    configs = [recipe.trial(point) for space in recipe.space for point in space.corners()]
-    used = {part.name for c in configs for part in (c.task, c.model, *c.tasks, *c.measures.eval_tasks)}
-    imported = {name: source_hash(name) for name in sorted(used) if is_import_path(name)}
+    imported = {path: source_hash(path) for path in import_paths(recipe)}
     return {**{name: str(version) for name, version in VERSIONS.items()}, **imported}
 
 

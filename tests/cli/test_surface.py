@@ -17,12 +17,26 @@ SURFACE = {
     "resume": ["RUN", "--trials", "--address", "--storage"],
     "status": ["RUN", "--json", "--storage"],
     "stop": ["RUN", "--storage"],
+    "submit": ["RECIPE", *SWEEP, "--name", "--address", "--follow", "--python"],
     "report": ["RUN", "-o", "--static", "--storage"],
     "dashboard": ["RUN", "--port", "--storage"],
     "recommend": ["RUN", "--batch-size", "--momentum", "--storage"],
     "export": ["RUN", "--format", "-o", "--storage"],
     "doctor": ["--storage", "--address"],
     "gc": ["--storage", "--dry-run"],
+    "serve": [
+        *("--storage", "--address", "--host", "--port", "--tokens", "--new-token", "--tls-cert", "--tls-key"),
+        *(
+            "--behind-proxy",
+            "--allow-import",
+            "--max-sweeps",
+            "--max-trials",
+            "--quota-gib",
+            "--rate",
+            "--audit",
+        ),
+        *("--webhook", "--python"),
+    ],
 }
 COMMANDS = typer.main.get_command(app).commands
 

@@ -1,0 +1,74 @@
+"""How much may be asked: bytes of a body, requests per minute."""
+
+from fastapi import Request
+from limits import RateLimitItem, RateLimitItemPerMinute
+from limits.storage import MemoryStorage
+from limits.strategies import SlidingWindowCounterRateLimiter
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from sweeper.service.auth import SAFE
+from sweeper.service.problems import Refusal
+
+
+class BodyLimit:
+    """Refuses bodies of more than `most` bytes with 413, as soon as they are: by their length or while they come."""
+
+    def __init__(self, app: ASGIApp, most: int) -> None:
+        self._app, self._most = app, most
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, counting its bytes.
+
+        Raises:
+            Refusal: never; it is answered here, unless an answer has begun.
+        """
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        received, begun = 0, False
+
+        async def counted() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > self._most:
+                raise Refusal(413, f"the body is larger than {self._most} bytes")
+            return message
+
+        async def noted(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        length = dict(scope["headers"]).get(b"content-length", b"0")
+        try:
+            if length.isdigit() and int(length[:20]) > self._most:
+                raise Refusal(413, f"the body is larger than {self._most} bytes")
+            await self._app(scope, counted, noted)
+        except Refusal as refusal:
+            if begun:
+                raise
+            await refusal.response()(scope, receive, send)
+
+
+class RateLimit:
+    """Counts the requests of each caller over the last minute."""
+
+    def __init__(self, per_minute: int) -> None:
+        self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
+        self._any = RateLimitItemPerMinute(per_minute)
+        self._writing = RateLimitItemPerMinute(max(1, per_minute // 10))
+
+    def check(self, request: Request, who: str) -> None:
+        """Count a request of `who`.
+
+        Raises:
+            Refusal: 429 if there were too many.
+        """
+        self._hit(self._any, "any", who)
+        if request.method not in SAFE:
+            self._hit(self._writing, "write", who)
+
+    def _hit(self, item: RateLimitItem, kind: str, who: str) -> None:
+        if not self._limiter.hit(item, kind, who):
+            raise Refusal(429, f"more than {item.amount} requests a minute; wait", {"Retry-After": "10"})

@@ -1,0 +1,149 @@
+"""What can be done with sweeps; what it means is said by `sweeper.jobs`, the ledger, and `sweeper.store`."""
+
+import asyncio
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import anyio.to_thread
+
+from sweeper.service import reading
+from sweeper.service.board import Board
+from sweeper.service.cluster import Cluster
+from sweeper.service.models import ACTIVE, Sweep
+from sweeper.service.problems import Refusal
+from sweeper.service.reading import Prepared, Workers
+from sweeper.service.settings import Settings
+from sweeper.service.webhook import Webhook
+from sweeper.store import Ledger
+
+
+class Operations:
+    """Submits, stops, resumes and deletes sweeps, and makes files of them."""
+
+    def __init__(
+        self, settings: Settings, cluster: Cluster, board: Board, workers: Workers, webhook: Webhook
+    ) -> None:
+        self._settings, self._cluster, self._board, self._workers = settings, cluster, board, workers
+        self._webhook = webhook
+        self._submitting = asyncio.Lock()
+        self._files = tempfile.TemporaryDirectory(prefix="sweeper-service-")
+        self._making: dict[Path, asyncio.Lock] = {}
+
+    def close(self) -> None:
+        """Remove the files."""
+        self._files.cleanup()
+
+    async def submit(self, content: Mapping[str, Any], name: str | None = None) -> tuple[Sweep, bool]:
+        """Have a recipe run; return its sweep, and whether this call began it. Again, it is the same sweep.
+
+        Raises:
+            RecipeError: if there is no such recipe, or it asks for more than it may.
+            Refusal: if too many sweeps run.
+            ClusterError: if the cluster doesn't answer.
+        """
+        prepared = await self._prepare(content, name)
+        return await self._begin(prepared, None)
+
+    async def resume(self, name: str, trials: int | None) -> tuple[Sweep, bool]:
+        """Go on with a sweep; return it, and whether this call did.
+
+        Raises:
+            Refusal: if there is none, or it is still stopping.
+            ClusterError: if the cluster doesn't answer.
+        """
+        sweep = await self._board.get(name)
+        if sweep.state == "stopping":
+            raise Refusal(409, f"sweep {name} is stopping; resume it once it has stopped")
+        ledger = Ledger.at(self._board.path(name))
+        info = await anyio.to_thread.run_sync(ledger.info)
+        if info is None:
+            raise Refusal(409, f"sweep {name} has not begun; submit its recipe again")
+        asked = await anyio.to_thread.run_sync(ledger.requested_trials)
+        prepared = await self._prepare(info.recipe, name, trials)
+        return await self._begin(prepared, trials or asked or None)
+
+    async def stop(self, name: str) -> Sweep:
+        """Ask a sweep to drain; one that is not running is left as it is.
+
+        Raises:
+            Refusal: if there is none.
+            ClusterError: if its job waits and the cluster doesn't answer.
+        """
+        sweep = await self._board.get(name)
+        if sweep.state == "running":
+            await anyio.to_thread.run_sync(Ledger.at(self._board.path(name)).request_stop)
+        elif sweep.state == "starting":
+            await self._cluster.call(lambda jobs: jobs.stop(name))
+        return await self._board.again(name)
+
+    async def delete(self, name: str) -> None:
+        """Delete a sweep, and the checkpoints that no other run refers to.
+
+        Raises:
+            Refusal: if there is none, or it runs.
+        """
+        sweep = await self._board.get(name)
+        if sweep.state in ACTIVE:
+            raise Refusal(409, f"sweep {name} is {sweep.state}; stop it first")
+        await self._workers(reading.delete, self._board.path(name))
+        if sweep.job is not None:
+            await self._cluster.call(lambda jobs: jobs.forget(name))
+        await self._cluster.jobs(fresh=True)
+        self._board.forget([name])
+
+    async def file(self, name: str, kind: str, write: Callable[[str, Path], None]) -> tuple[Path, str]:
+        """Return the file that `write` makes of a sweep, and its tag; made anew if something has happened.
+
+        Raises:
+            Refusal: if there is no such sweep, or it has no records to make a file of.
+        """
+        sweep = await self._board.get(name)
+        if sweep.began is None:
+            raise Refusal(409, f"sweep {name} has not begun: {sweep.reason or sweep.state}")
+        tag = self._board.fingerprint(name)
+        folder = Path(self._files.name) / name
+        out = folder / f"{tag}.{kind}"
+        async with self._making.setdefault(folder / kind, asyncio.Lock()):
+            if not out.exists():
+                folder.mkdir(exist_ok=True)
+                stale = list(folder.glob(f"*.{kind}"))
+                await self._workers(write, self._board.path(name), out)
+                for file in stale:
+                    file.unlink(missing_ok=True)
+        return out, tag
+
+    async def _prepare(
+        self, content: Mapping[str, Any], name: str | None, trials: int | None = None
+    ) -> Prepared:
+        settings = self._settings
+        return await self._workers(
+            reading.prepare,
+            content,
+            name,
+            settings.storage,
+            settings.trials,
+            settings.quota_gib,
+            settings.imports,
+        )
+
+    async def _begin(self, prepared: Prepared, trials: int | None) -> tuple[Sweep, bool]:
+        run, storage = prepared.run, self._settings.storage
+        # One at a time, or each of several would find room for itself.
+        async with self._submitting:
+            jobs = await self._cluster.jobs(fresh=True)
+            active = {name for name, job in jobs.items() if job.active}
+            known = await self._board.get(run) if run in await self._board.names() else None
+            wanted = trials or prepared.recipe.planned_trials
+            if known is not None and (run in active or (known.state == "done" and wanted <= known.total)):
+                return known, False
+            if len(active) >= self._settings.sweeps:
+                raise Refusal(
+                    429, f"{len(active)} sweeps are running, no more may; stop one", {"Retry-After": "60"}
+                )
+            await self._webhook.expect(run)
+            _, begun = await self._cluster.call(
+                lambda jobs: jobs.submit(prepared.recipe, storage, run, trials)
+            )
+            return await self._board.again(run), begun

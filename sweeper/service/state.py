@@ -1,0 +1,53 @@
+"""What the routes share, and how they get at it."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Path, Request, Security
+
+from sweeper.service.auth import Caller, Guard, bearer
+from sweeper.service.board import Board
+from sweeper.service.cluster import Cluster
+from sweeper.service.limits import RateLimit
+from sweeper.service.models import RunName
+from sweeper.service.operations import Operations
+from sweeper.service.settings import Settings
+
+
+@dataclass(frozen=True)
+class State:
+    """The parts of a running service."""
+
+    settings: Settings
+    guard: Guard
+    rate: RateLimit
+    cluster: Cluster
+    board: Board
+    operations: Operations
+
+
+def state(request: Request) -> State:
+    """Return the parts of the service that a request came to."""
+    found: State = request.app.state.parts
+    return found
+
+
+def allowed(request: Request, parts: "Parts") -> Caller:
+    """Return who asks, if they may; their requests are counted.
+
+    Raises:
+        Refusal: 401, 403 or 429.
+    """
+    host = request.client.host if request.client else ""
+    try:
+        caller = parts.guard.caller(request)
+    except Exception:
+        parts.rate.check(request, f"unknown {host}")
+        raise
+    parts.rate.check(request, caller.name if parts.settings.tokens else host)
+    return caller
+
+
+Parts = Annotated[State, Depends(state)]
+Name = Annotated[str, Path(pattern=RunName, description="Name of a sweep.", examples=["digits-cpu-560a3c0d"])]
+Allowed = [Security(bearer), Depends(allowed)]
