@@ -157,6 +157,8 @@ def _state(seen: _Seen, job: JobInfo | None) -> tuple[State, str]:
         return state, ""
     if job is not None and job.active:
         return "starting", ""
+    if job is not None and job.status == "STOPPED":
+        return "stopped", ""
     if job is not None and job.status == "FAILED" and state == "interrupted":
         return "failed", job.reason
     return state, ""

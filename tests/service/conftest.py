@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from sweeper.jobs import Jobs
+from tests.analysis.conftest import write_run
 
 ROOT = Path(__file__).parents[2]
 
@@ -46,3 +47,11 @@ def _wait_for_agent(jobs: Jobs) -> None:
             time.sleep(0.3)
         else:
             return
+
+
+@pytest.fixture(scope="session")
+def planted(tmp_path_factory) -> str:
+    """A storage with one finished run, `demo`: 39 trials with a planted peak. Read it, don't write into it."""
+    storage = tmp_path_factory.mktemp("planted")
+    write_run(storage / "runs" / "demo")
+    return str(storage)
