@@ -21,8 +21,8 @@ import requests
 from ray.exceptions import AuthenticationError
 from ray.job_submission import JobDetails, JobStatus, JobSubmissionClient
 
-from search_spaces.files import to_yaml
 from search_spaces.recipe import Recipe
+from search_spaces.yaml_text import to_yaml
 from sweeper.imports import import_paths
 from sweeper.store import Storage
 from sweeper.tuning.cluster import ClusterError

@@ -6,8 +6,8 @@ from typing import Any
 import yaml
 from pydantic_core import from_json
 
-from search_spaces.files import parse_yaml
 from search_spaces.recipe import RecipeError
+from search_spaces.yaml_text import parse_yaml
 from sweeper.service.problems import Refusal
 
 DEPTH, NODES = 20, 5000
