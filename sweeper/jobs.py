@@ -5,6 +5,7 @@ run one begins it and the others find it. A run that is gone on with gets furthe
 """
 
 import asyncio
+import ipaddress
 import logging
 import os
 import re
@@ -241,7 +242,10 @@ def check_reachable_storage(storage: str, address: str) -> str:
 
 def is_loopback(host: str) -> bool:
     """Return whether `host` is a name or an address of this machine that no other reaches."""
-    return host in {"localhost", "::1"} or host.startswith("127.")
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _job(details: JobDetails) -> JobInfo | None:

@@ -1,8 +1,8 @@
 """Who did what: one JSON line per request to the API, without tokens, bodies and queries."""
 
+import contextlib
 import json
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -13,9 +13,7 @@ class Audit:
     """Writes a line after every request: time, token's name, scope, method, path, status, run."""
 
     def __init__(self, app: ASGIApp, path: Path | None) -> None:
-        self._app = app
-        self._file = sys.stderr if path is None else path.open("a", encoding="utf-8", buffering=1)
-        self._lock = threading.Lock()
+        self._app, self._path = app, path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, and write its line when it has been answered."""
@@ -46,5 +44,6 @@ class Audit:
             "status": status,
             "run": scope.get("path_params", {}).get("name"),
         }
-        with self._lock:
-            print(json.dumps(entry), file=self._file)
+        # Opened each time, so that the file may be rotated. A short line is appended whole.
+        with contextlib.nullcontext(sys.stderr) if self._path is None else self._path.open("a") as file:
+            file.write(f"{json.dumps(entry)}\n")

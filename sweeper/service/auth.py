@@ -7,7 +7,6 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
-from urllib.parse import urlsplit
 
 from fastapi import Request
 from fastapi.security import HTTPBearer
@@ -110,9 +109,10 @@ class Guard:
     @staticmethod
     def _near(request: Request) -> Caller:
         host, origin = request.headers.get("host", ""), request.headers.get("origin")
-        if not is_loopback(urlsplit(f"//{host}").hostname or ""):
+        name = re.fullmatch(r"(?P<plain>[\w.-]+)(:\d+)?|\[(?P<bracketed>[\w:]+)\](:\d+)?", host)
+        if name is None or not is_loopback(name["plain"] or name["bracketed"]):
             raise Refusal(403, "without tokens, ask for it as localhost or 127.0.0.1")
-        if origin is not None and urlsplit(origin).netloc != host:
+        if origin is not None and origin.partition("://")[2] != host:
             raise Refusal(403, "without tokens, pages of other origins may not ask")
         return Caller("local", "write")
 

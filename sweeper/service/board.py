@@ -93,8 +93,8 @@ class Board:
 
     async def again(self, name: str) -> Sweep:
         """Return one sweep as it is now, after a request has changed it."""
+        self._cluster.forget()
         self.forget([name])
-        await self._cluster.jobs(fresh=True)
         return await self.get(name)
 
     def forget(self, names: Iterable[str]) -> None:

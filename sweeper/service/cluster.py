@@ -43,6 +43,10 @@ class Cluster:
                 await self._ask(fresh)
         return self._jobs
 
+    def forget(self) -> None:
+        """Have the jobs asked for before they are answered again."""
+        self._until = 0.0
+
     async def _ask(self, fresh: bool) -> None:
         try:
             found = await self.call(lambda client: client.all())

@@ -90,7 +90,7 @@ class Operations:
         await self._workers(reading.delete, self._board.path(name))
         if sweep.job is not None:
             await self._cluster.call(lambda jobs: jobs.forget(name))
-        await self._cluster.jobs(fresh=True)
+        self._cluster.forget()
         self._board.forget([name])
 
     async def file(self, name: str, kind: str, write: Callable[[str, Path], None]) -> tuple[Path, str]:

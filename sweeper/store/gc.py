@@ -75,11 +75,13 @@ def delete_run(path: str) -> GcReport:
     storage = ledger.storage
     with lease(storage, ledger.driver_key, LEASE_SECONDS):
         shared = {held.key for held in current_leases(storage)}
-        for run in list_runs(storage):
-            shared |= Ledger(storage, run).keys() if run != ledger.run else set()
+        for other in list_runs(storage):
+            shared |= Ledger(storage, other).keys() if other != ledger.run else set()
         alone = ledger.keys() - shared
         own = {key: size for key, size in objects(storage).items() if key in alone}
         for key in own:
             storage.remove(object_path(storage, key))
-        ledger.delete()
+        run = Storage(path).root
+        storage.remove_trees([f"{run}/{part}" for part in storage.names(run) if part != "run.json"])
+        storage.remove_trees([run])
     return GcReport(len(own), sum(own.values()), 0, 0)

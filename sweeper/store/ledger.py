@@ -236,11 +236,6 @@ class Ledger:
         self.check_term()
         self.storage.remove(f"{self._root}/stop")
 
-    def delete(self) -> None:
-        """Delete the run, its head last."""
-        self.storage.remove_trees([f"{self._root}/{part}" for part in ("parts", "compact", "trials")])
-        self.storage.remove_trees([self._root])
-
     def keys(self) -> set[str]:
         """Return every object key that anything in the run names, damaged parts included."""
         parts, compacted = self._parts(), self._compacted.refresh()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sweeper.jobs import Jobs
-from tests.analysis.conftest import write_run
+from tests.analysis.planted import write_run
 
 ROOT = Path(__file__).parents[2]
 
