@@ -14,13 +14,16 @@ WINDOW = np.log10(1.25)
 ENOUGH = 0.9
 NEGLIGIBLE = 0.02
 """Share of the peak's gain that a stop on a plateau may lose: what the stopping rule promises."""
-SHOWN = (12, 16, 24)
+SHOWN = (12, 16, 24, 40)
 
 
 def summary(rows: pd.DataFrame) -> str:
-    """Return a table per family with a peak, one of stops, and one of false humps."""
+    """Return tables: ours beside the best peer and the oracle, all families together, each, stops, and false humps."""
     checked = rows[rows["trials"].isin(CHECKPOINTS)]
     parts = [f"{rows['repeat'].nunique()} repeats."]
+    with_peak = checked[checked["family"].isin(list(FAMILIES))]
+    parts += [f"### Ours, the best peer and the limit\n\n{_compared(with_peak)}"]
+    parts += [f"### All families with a peak\n\n{_family(with_peak)}"]
     parts += [f"### {family}\n\n{_family(of_family)}" for family, of_family in _with_peak(checked)]
     parts += [f"### Stops\n\n{_stops(rows)}", f"### Without a peak\n\n{_without_peak(checked)}"]
     return "\n\n".join(parts)
@@ -30,6 +33,36 @@ def _with_peak(rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     for family in FAMILIES:
         if (rows["family"] == family).any():
             yield family, rows[rows["family"] == family]
+
+
+def _compared(rows: pd.DataFrame) -> str:
+    """Return by family the trials to 90% hits, and median errors at 24 trials."""
+    found = []
+    for family, of_family in _with_peak(rows):
+        arms = {str(arm): of_arm for arm, of_arm in of_family.groupby("arm", sort=False)}
+        trials = {arm: trials_to_hits(hits_by_trials(of_arm)) for arm, of_arm in arms.items()}
+        errors = {arm: _error(of_arm) for arm, of_arm in arms.items()}
+        peers = [arm for arm in arms if arm not in {OURS, ORACLE}]
+        enough = [needed for arm in peers if (needed := trials[arm])]
+        best = min(errors[arm] for arm in peers)
+        found.append(
+            [
+                family,
+                *(_or_more(needed) for needed in (trials[OURS], min(enough, default=None), trials[ORACLE])),
+                *(f"{error:.3f}" for error in (errors[OURS], best, errors[ORACLE])),
+                f"{errors[OURS] / errors[ORACLE]:.1f}" if errors[ORACLE] else "–",
+            ]
+        )
+    header = ["family", "trials to 90% hits: ours", "best peer", "oracle"]
+    return table([*header, "median error at 24: ours", "best peer", "oracle", "ours / oracle"], found)
+
+
+def _error(rows: pd.DataFrame) -> float:
+    return float(rows.loc[rows["trials"] == 24, "error"].median())
+
+
+def _or_more(trials: int | None) -> str:
+    return f"{trials}" if trials else f"> {CHECKPOINTS[-1]}"
 
 
 def _family(rows: pd.DataFrame) -> str:
@@ -49,9 +82,9 @@ def _arm(arm: str, rows: pd.DataFrame) -> list[str]:
     last = rows[rows["trials"] == 24]
     return [
         arm,
-        f"{enough}" if (enough := trials_to_hits(hits)) else f"> {CHECKPOINTS[-1]}",
+        _or_more(trials_to_hits(hits)),
         *(f"{hits[n]:.2f}" for n in SHOWN),
-        f"{last['error'].median():.3f}",
+        f"{_error(rows):.3f}",
         f"{last['regret'].mean():.3f}",
         "–" if arm == ORACLE else f"{last['covered'].astype(float).mean():.2f}",
     ]
