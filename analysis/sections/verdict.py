@@ -19,7 +19,9 @@ FINDINGS = {
 
 def verdict(view: View) -> Content:
     """Return cards: S*, hump, gain, cost, recommended learning rates."""
-    return Content(f'<div class="cards">{"".join(_cards(view.verdict))}{_budget(view.run)}</div>')
+    found = view.verdict
+    rates = _recommendations(found.recommendations) if found.recommendations else ""
+    return Content(f'<div class="cards">{"".join(_cards(found))}{_budget(view.run)}{rates}</div>')
 
 
 def _cards(verdict: Verdict) -> list[str]:
@@ -61,7 +63,6 @@ def _cards(verdict: Verdict) -> list[str]:
             gains,
         ),
         *collapse,
-        _recommendations(verdict.recommendations),
     ]
 
 
