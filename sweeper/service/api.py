@@ -13,6 +13,7 @@ from search_spaces.recipe import SCALES
 from search_spaces.recipes import RECIPES
 from sweeper.service import reading
 from sweeper.service.documents import parse_document
+from sweeper.service.headers import REPORT_POLICY
 from sweeper.service.models import (
     RECIPE_SCHEMA,
     Health,
@@ -28,12 +29,6 @@ from sweeper.service.reading import RECORDS
 from sweeper.service.state import Allowed, Name, Parts
 from sweeper.store import Storage, StorageError
 from sweeper.store.ledger import list_runs
-
-REPORT_POLICY = (
-    "sandbox allow-scripts allow-downloads; default-src 'none'; script-src 'unsafe-inline'; "
-    "style-src 'unsafe-inline'; img-src data: blob:; frame-ancestors 'self'"
-)
-"""A report is one file with its scripts inside; nothing it does can reach the service or the network."""
 
 
 def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:

@@ -8,13 +8,15 @@ from importlib.metadata import version
 from fastapi import FastAPI
 from starlette.middleware import Middleware
 
-from sweeper.service import api, events, pages
+from sweeper.service import api, events
 from sweeper.service.audit import Audit
-from sweeper.service.auth import Guard
+from sweeper.service.auth import Guard, Tickets
 from sweeper.service.board import Board
 from sweeper.service.cluster import Cluster
+from sweeper.service.headers import Careful
 from sweeper.service.limits import BodyLimit, RateLimit
 from sweeper.service.operations import Operations
+from sweeper.service.pages import add_pages
 from sweeper.service.problems import add_handlers
 from sweeper.service.reading import Workers
 from sweeper.service.settings import Settings
@@ -37,7 +39,7 @@ def build_app(settings: Settings) -> FastAPI:
         webhook = Webhook(settings, cluster, board)
         operations = Operations(settings, cluster, board, workers, webhook)
         app.state.parts = State(
-            settings, Guard(settings.tokens), RateLimit(settings.rate), cluster, board, operations
+            settings, Guard(settings.tokens), Tickets(), RateLimit(settings.rate), cluster, board, operations
         )
         watching = asyncio.create_task(webhook.watch())
         yield
@@ -55,7 +57,7 @@ def build_app(settings: Settings) -> FastAPI:
         openapi_url="/api/v1/openapi.json",
         middleware=[
             Middleware(Audit, path=settings.audit),
-            Middleware(pages.Policy),
+            Middleware(Careful),
             Middleware(BodyLimit, most=settings.body_bytes),
         ],
     )
@@ -63,5 +65,5 @@ def build_app(settings: Settings) -> FastAPI:
     app.include_router(api.public)
     app.include_router(api.router)
     app.include_router(events.router)
-    pages.add(app)
+    add_pages(app)
     return app

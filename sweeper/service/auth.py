@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import re
 import secrets
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -15,6 +16,7 @@ from sweeper.jobs import is_loopback
 from sweeper.service.problems import Refusal
 
 Scope = Literal["read", "write"]
+TICKET_SECONDS = 60
 SAFE = {"GET", "HEAD", "OPTIONS"}
 
 _LINE = re.compile(r"(?P<name>[\w.-]{1,64}) +(?P<scope>read|write) +sha256:(?P<digest>[0-9a-f]{64})")
@@ -115,6 +117,31 @@ class Guard:
         if origin is not None and origin.partition("://")[2] != host:
             raise Refusal(403, "without tokens, pages of other origins may not ask")
         return Caller("local", "write")
+
+
+class Tickets:
+    """Lets a frame, which can send no token, open one thing within a minute of when a page asked for it."""
+
+    def __init__(self) -> None:
+        self._key = secrets.token_bytes(32)
+
+    def issue(self, name: str) -> str:
+        """Return a ticket for `name`."""
+        end = str(int(time.time()) + TICKET_SECONDS)
+        return f"{end}.{self._sign(name, end)}"
+
+    def check(self, name: str, ticket: str) -> None:
+        """Check a ticket.
+
+        Raises:
+            Refusal: 403 if it isn't one for `name`, or is too old.
+        """
+        end, _, sign = ticket.partition(".")
+        if not hmac.compare_digest(sign.encode(), self._sign(name, end).encode()) or time.time() > float(end):
+            raise Refusal(403, "this link has expired; open it from the page of the sweep")
+
+    def _sign(self, name: str, end: str) -> str:
+        return hmac.new(self._key, f"{name}.{end}".encode(), hashlib.sha256).hexdigest()
 
 
 def _digest(secret: str) -> str:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import Depends, Path, Request, Security
 
-from sweeper.service.auth import Caller, Guard, bearer
+from sweeper.service.auth import Caller, Guard, Tickets, bearer
 from sweeper.service.board import Board
 from sweeper.service.cluster import Cluster
 from sweeper.service.limits import RateLimit
@@ -20,6 +20,7 @@ class State:
 
     settings: Settings
     guard: Guard
+    tickets: Tickets
     rate: RateLimit
     cluster: Cluster
     board: Board
