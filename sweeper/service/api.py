@@ -154,7 +154,10 @@ async def stop(name: Name, parts: Parts) -> Sweep:
 
 
 @router.post(
-    "/sweeps/{name}/resume", tags=["sweeps"], status_code=202, responses=refusals(404, 409, 413, 422, 503)
+    "/sweeps/{name}/resume",
+    tags=["sweeps"],
+    status_code=202,
+    responses=refusals(400, 404, 409, 413, 422, 503),
 )
 async def resume(name: Name, parts: Parts, how: Annotated[Resume | None, Body()] = None) -> Sweep:
     """Go on with a sweep where it stopped, or with more trials than before."""

@@ -22,7 +22,7 @@ FRESH_SECONDS = 1.0
 """For how long a look at an active sweep counts; at an ended one, and at the list of runs, `ENDED_SECONDS`."""
 ENDED_SECONDS = 10.0
 SHARE = 0.1
-"""Of one worker that looking at one sweep may take."""
+"""Of one core that looking at one sweep may take: trials need the cores."""
 PATIENCE_SECONDS = 3.0
 """How long a list waits for sweeps that were never looked at."""
 
@@ -115,22 +115,21 @@ class Board:
         return seen.looking
 
     async def _refresh(self, name: str, seen: _Seen, job: JobInfo | None) -> None:
-        started = time.monotonic()
+        spent = 0.0
         try:
-            found, status = await self._workers(reading.look, self.path(name), seen.fingerprint)
+            found = await self._workers(reading.look, self.path(name), seen.fingerprint)
         except (RunError, StorageError) as error:
             seen.problem = str(error)
         else:
-            seen.problem = ""
-            if status is not None or not found:
-                seen.status = status
-            seen.fingerprint = found
+            spent, seen.problem = found.seconds, ""
+            if found.status is not None or not found.fingerprint:
+                seen.status = found.status
+            seen.fingerprint = found.fingerprint
         finally:
             seen.known, seen.looking = True, None
-            now = time.monotonic()
             active = (seen.status or {}).get("state") in ACTIVE or (job is not None and job.active)
-            pause = FRESH_SECONDS if active else ENDED_SECONDS
-            seen.until = now + max(pause, (now - started) / SHARE if active else 0.0)
+            pause = max(FRESH_SECONDS, spent / SHARE) if active else ENDED_SECONDS
+            seen.until = time.monotonic() + pause
 
     def _sweep(self, name: str, job: JobInfo | None) -> Sweep | None:
         """Return what is known of a sweep, None if there is none."""

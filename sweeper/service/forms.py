@@ -58,8 +58,9 @@ def _walk(schema: Mapping[str, Any], value: Any, path: str) -> Iterator[Field]:
     """Yield the fields under one property; unions of shapes have none."""
     schema, optional = _resolved(schema)
     if "properties" in schema:
-        for name, inner in schema["properties"].items():
-            yield from _walk(inner, value.get(name) if isinstance(value, dict) else None, f"{path}/{name}")
+        # A section that the recipe leaves out is turned on in YAML.
+        for name, inner in schema["properties"].items() if isinstance(value, dict) else ():
+            yield from _walk(inner, value.get(name), f"{path}/{name}")
     elif "enum" in schema:
         yield Field(path, "select", _text(value), tuple(map(str, schema["enum"])), optional)
     elif schema.get("type") in KINDS:

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, NoReturn, ParamSpec, TypeVar
+from typing import Any, NamedTuple, NoReturn, ParamSpec, TypeVar
 
 import pandas as pd
 
@@ -147,22 +147,29 @@ def fingerprint(path: str) -> str:
     return hashlib.sha256(json.dumps([files, ledger.driven()]).encode()).hexdigest()[:24]
 
 
-def look(path: str, seen: str) -> tuple[str, dict[str, Any] | None]:
-    """Return the fingerprint of a run and, if it isn't `seen`, how far the run is; both empty if there is no run."""
+class Look(NamedTuple):
+    """What a look at a run saw."""
+
+    fingerprint: str
+    """Empty if there is no run."""
+    status: dict[str, Any] | None
+    """None if nothing has changed, or there is no run."""
+    seconds: float
+    """Of the processor's time that it took."""
+
+
+def look(path: str, seen: str) -> Look:
+    """Look at the run at `path`, whose fingerprint was `seen`."""
     from sweeper.commands.status import status_info
 
-    if Ledger.at(path).info() is None:
-        return "", None
-    found = fingerprint(path)
-    if found == seen:
-        return found, None
-    info = status_info(path)
-    return found, {
-        **asdict(info),
-        "done": info.done,
-        "began": read_run_info(path).time,
-        "changed": time.time() - info.idle_seconds,
-    }
+    started = time.process_time()
+    found = fingerprint(path) if Ledger.at(path).info() is not None else ""
+    status = None
+    if found != seen and found:
+        info = status_info(path)
+        changed = time.time() - info.idle_seconds
+        status = {**asdict(info), "done": info.done, "began": read_run_info(path).time, "changed": changed}
+    return Look(found, status, time.process_time() - started)
 
 
 def to_arrow(table: pd.DataFrame) -> bytes:

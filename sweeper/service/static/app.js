@@ -90,18 +90,22 @@ async function follow() {
 }
 
 const frame = document.querySelector("#figures");
+let figures = {};
 let drawn = 0;
 
 async function draw(done) {
   if (!frame || done === drawn) return;
   drawn = done;
-  const figures = await (await ask(frame.dataset.figures)).json();
+  figures = await (await ask(frame.dataset.figures)).json();
   document.querySelector("#waiting").hidden = Object.keys(figures).length > 0;
   frame.contentWindow.postMessage(figures, "*");
 }
 
 addEventListener("message", (event) => {
-  if (frame && event.source === frame.contentWindow) frame.height = Number(event.data.height) || 0;
+  if (!frame || event.source !== frame.contentWindow) return;
+  // A frame that has drawn nothing has only now begun to listen.
+  if (!event.data.drawn && Object.keys(figures).length) frame.contentWindow.postMessage(figures, "*");
+  frame.height = Number(event.data.height) || 0;
 });
 
 function changed(form) {

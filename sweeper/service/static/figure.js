@@ -15,7 +15,8 @@ async function draw() {
     const clear = { paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { ...layout.font, color: colour } };
     await Plotly.react(place, data, { ...layout, ...clear }, { displaylogo: false, responsive: true, displayModeBar: false });
   }
-  parent.postMessage({ height: document.documentElement.scrollHeight }, "*");
+  const drawn = Object.keys(figures).length;
+  parent.postMessage({ drawn, height: drawn && document.body.scrollHeight }, "*");
 }
 
 addEventListener("message", (event) => {
@@ -24,3 +25,4 @@ addEventListener("message", (event) => {
   draw();
 });
 dark.addEventListener("change", draw);
+draw();  // tells the page that this frame listens
