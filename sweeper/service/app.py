@@ -20,7 +20,7 @@ from sweeper.service.pages import add_pages
 from sweeper.service.problems import add_handlers
 from sweeper.service.reading import Workers
 from sweeper.service.settings import Settings
-from sweeper.service.state import State
+from sweeper.service.state import Service
 from sweeper.service.webhook import Webhook
 
 
@@ -38,7 +38,7 @@ def build_app(settings: Settings) -> FastAPI:
         board = Board(settings.storage, cluster, workers)
         webhook = Webhook(settings, cluster, board)
         operations = Operations(settings, cluster, board, workers, webhook)
-        app.state.parts = State(
+        app.state.parts = Service(
             settings, Guard(settings.tokens), Tickets(), RateLimit(settings.rate), cluster, board, operations
         )
         watching = asyncio.create_task(webhook.watch())

@@ -11,44 +11,27 @@ from sweeper.service.problems import Refusal
 
 
 class BodyLimit:
-    """Refuses bodies of more than `most` bytes with 413, as soon as they are: by their length or while they come."""
+    """Refuses bodies of more than `most` bytes with 413: by their length, or as soon as too much has come."""
 
     def __init__(self, app: ASGIApp, most: int) -> None:
         self._app, self._most = app, most
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, counting its bytes.
-
-        Raises:
-            Refusal: never; it is answered here, unless an answer has begun.
-        """
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        received, begun = 0, False
+        """Pass a request on, counting its bytes."""
+        refusal = Refusal(413, f"the body is larger than {self._most} bytes")
+        received = 0
 
         async def counted() -> Message:
             nonlocal received
             message = await receive()
             received += len(message.get("body", b""))
             if received > self._most:
-                raise Refusal(413, f"the body is larger than {self._most} bytes")
+                raise refusal
             return message
 
-        async def noted(message: Message) -> None:
-            nonlocal begun
-            begun = True
-            await send(message)
-
-        length = dict(scope["headers"]).get(b"content-length", b"0")
-        try:
-            if length.isdigit() and int(length[:20]) > self._most:
-                raise Refusal(413, f"the body is larger than {self._most} bytes")
-            await self._app(scope, counted, noted)
-        except Refusal as refusal:
-            if begun:
-                raise
-            await refusal.response()(scope, receive, send)
+        length = dict(scope.get("headers", ())).get(b"content-length", b"0")
+        too_long = length.isdigit() and int(length[:20]) > self._most
+        await (refusal.response() if too_long else self._app)(scope, counted, send)
 
 
 class RateLimit:

@@ -2,6 +2,7 @@
 
 import asyncio
 import tempfile
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,9 @@ from sweeper.service.reading import Prepared, Workers
 from sweeper.service.settings import Settings
 from sweeper.service.webhook import Webhook
 from sweeper.store import Ledger
+
+SENT_SECONDS = 600.0
+"""After which nobody is still being sent a file that has been made anew."""
 
 
 class Operations:
@@ -108,10 +112,10 @@ class Operations:
         async with self._making.setdefault(folder / kind, asyncio.Lock()):
             if not out.exists():
                 folder.mkdir(exist_ok=True)
-                stale = list(folder.glob(f"*.{kind}"))
+                for file in folder.glob(f"*.{kind}"):
+                    if time.time() - file.stat().st_mtime > SENT_SECONDS:
+                        file.unlink()
                 await self._workers(write, self._board.path(name), out)
-                for file in stale:
-                    file.unlink(missing_ok=True)
         return out, tag
 
     async def _prepare(

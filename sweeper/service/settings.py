@@ -47,6 +47,9 @@ class Settings:
         """
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise ValueError("--tls-cert and --tls-key: give both, or none")
+        for file in (self.tls_certificate, self.tls_key):
+            if file is not None and not file.is_file():
+                raise ValueError(f"{file}: there is no such file; give --tls-cert and --tls-key as PEM files")
         if self.webhook and not self.webhook_secret:
             raise ValueError("--webhook: set SWEEPER_WEBHOOK_SECRET, with which messages are signed")
         if is_loopback(self.host):

@@ -15,7 +15,7 @@ from sweeper.service.settings import Settings
 
 
 @dataclass(frozen=True)
-class State:
+class Service:
     """The parts of a running service."""
 
     settings: Settings
@@ -27,9 +27,9 @@ class State:
     operations: Operations
 
 
-def state(request: Request) -> State:
+def state(request: Request) -> Service:
     """Return the parts of the service that a request came to."""
-    found: State = request.app.state.parts
+    found: Service = request.app.state.parts
     return found
 
 
@@ -49,6 +49,6 @@ def allowed(request: Request, parts: "Parts") -> Caller:
     return caller
 
 
-Parts = Annotated[State, Depends(state)]
+Parts = Annotated[Service, Depends(state)]
 Name = Annotated[str, Path(pattern=RunName, description="Name of a sweep.", examples=["digits-cpu-560a3c0d"])]
 Allowed = [Security(bearer), Depends(allowed)]
