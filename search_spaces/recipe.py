@@ -182,13 +182,22 @@ class Recipe(TrialConfig):
     def _check_early_stop(self) -> None:
         if self.search.sampler == "grid":
             why = "a grid is to be complete; leave it out, or name another sampler"
-        elif any(path.split("/")[0] == "trunk" for space in self.space for path in space.paths):
+        elif self._varies_trunk:
             why = "the space varies the trunk, so that branch points can't be compared; leave one of them out"
-        elif self.trunk is None or self.trunk.branches_once:
+        elif not self.compares_branch_points:
             why = "a trial has one branch point; leave it out, or branch earlier"
         else:
             return
         raise ValueError(f"search/early_stop: {why}")
+
+    @property
+    def _varies_trunk(self) -> bool:
+        return any(path.split("/")[0] == "trunk" for space in self.space for path in space.paths)
+
+    @property
+    def compares_branch_points(self) -> bool:
+        """Whether trials have two branch points or more, and the same ones: early ones then foretell later ones."""
+        return not (self._varies_trunk or self.trunk is None or self.trunk.branches_once)
 
     def _check(self, point: Point) -> None:
         try:

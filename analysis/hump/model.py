@@ -14,6 +14,7 @@ peak is censored, so that neither cliffs nor diverged trials bend the curve.
 | a, w, p | (N,)   | depth, width (decades) and steepness of one side, L below m and R above it           |
 | b       | (N,)   | asymmetry: u = x − m is bent to ℓ = √(2(e^{bu} − 1 − bu) / b²), which tends to abs u |
 | s       | (N,)   | standard deviation of the noise, logistic with scale s√3/π                           |
+| e       | (n,)   | standard error of a gain that is foretold, 0 of one measured: √(s² + e²) in place of s |
 | τ, z_c  | (N,)   | with several curves, curve c is shifted by τ z_c decades                             |
 | θ       | (N, k) | draws: m, T, ln s, ln wL, ln pL, ln aL, ln wR, ln pR, ln aR, b [, ln τ, z_1, z_2, …] |
 
@@ -21,7 +22,7 @@ peak is censored, so that neither cliffs nor diverged trials bend the curve.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 import numpy as np
@@ -126,6 +127,8 @@ class Density:
     labels: NDArray[np.intp]
     curves: int
     """Number of shifts, 0 if all trials are on one curve."""
+    error: Array | float = field(default=0.0, kw_only=True)
+    """e, in units of D."""
 
     def prior_draws(self, size: int, rng: np.random.Generator) -> Array:
         """Return draws (size, k), those with too low a steepness drawn again."""
@@ -179,10 +182,14 @@ class Density:
     def log_likelihood(self, theta: Array) -> Array:
         """Return Σ_i of log density of y_i − f, or of log P(noise ≤ y_i − f) where censored, (N,)."""
         ln_width = theta[:, LN_S] + math.log(math.sqrt(3) / math.pi)
-        t = (self.value - hump(theta, self.x, self.shift(theta))) * np.exp(-ln_width)[:, None]
+        # (N, n), or (N, 1) of zeros where nothing is foretold.
+        wider = 0.5 * np.log1p((self.error * np.exp(-theta[:, LN_S, None])) ** 2)
+        t = (self.value - hump(theta, self.x, self.shift(theta))) * np.exp(-ln_width[:, None] - wider)
         size = np.abs(t)
         soft = np.log1p(np.exp(-size))
         # log σ(t) = (t − |t|) / 2 − soft where censored; else the logistic density, −|t| − 2 soft − ln width.
         low = self.censored / 2
-        total: Array = t @ low - size @ (1 - low) - soft @ (2 - 2 * low) - (~self.censored).sum() * ln_width
+        measured = ~self.censored
+        total: Array = t @ low - size @ (1 - low) - soft @ (2 - 2 * low) - measured.sum() * ln_width
+        total -= (wider * measured).sum(axis=1)
         return total

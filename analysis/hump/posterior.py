@@ -61,6 +61,7 @@ class HumpPosterior:
         *,
         curve: ArrayLike | None = None,
         least_noise: float = 0.0,
+        error: ArrayLike = 0.0,
     ) -> Self:
         """Return the posterior given n ≥ 3 trials, at least one of them with a gain.
 
@@ -72,6 +73,8 @@ class HumpPosterior:
             rng: the only source of randomness; the order of the trials does not matter.
             curve: label (n,) of the curve each trial is on; the curves may be shifted along x.
             least_noise: a lower bound of s₀, in the unit of y.
+            error: standard errors (n,) of gains that are foretold, in the unit of y; 0 where measured. Foretold gains
+                don't count towards the scale: they would say how well they are foretold, not how noisy gains are.
         """
         labels = np.zeros(len(x), int) if curve is None else np.unique(curve, return_inverse=True)[1]
         # Ties in x are shuffled: ordered by gain, their differences would understate the noise.
@@ -79,12 +82,14 @@ class HumpPosterior:
         order = order[np.argsort(x[order], kind="stable")]
         x, y, labels = x[order], y[order], labels[order]
         diverged, at_chance = diverged[order], at_chance[order]
+        errors = np.broadcast_to(np.asarray(error, float), x.shape)[order]
         without = diverged | at_chance
-        scale = Scale.of(np.where(without, -np.inf, y), least_noise)
+        scale = Scale.of(np.where(without, -np.inf, y)[errors == 0], least_noise)
         value = np.where(diverged, scale.floor, np.maximum(y, scale.floor)) / scale.unit
         censored = without | (y <= scale.floor)
         curves = 0 if curve is None else int(labels.max()) + 1
-        density = Density(x, value, censored, scale, labels, curves)
+        foretold = errors / scale.unit if errors.any() else 0.0
+        density = Density(x, value, censored, scale, labels, curves, error=foretold)
         theta = sample(density, rng)
         return cls(x, np.where(without, np.nan, y), censored, scale, theta)
 

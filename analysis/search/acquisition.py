@@ -15,7 +15,7 @@ Source: Villemonteix, Vazquez & Walter (2009), informational approach to global 
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -38,7 +38,7 @@ LEAST_VARIANCE = 1e-4
 
 @dataclass(frozen=True)
 class Observations:
-    """Finished trials of a search; all arrays have shape (n,)."""
+    """Finished trials of a search, and what is foretold of running ones; all arrays have shape (n,)."""
 
     x: Array
     """log10 of the noise scale."""
@@ -48,19 +48,34 @@ class Observations:
     """ok; at_chance, where y bounds the curve from above; anything else, e.g. diverged or low: known only to be low."""
     sem: Array
     """Standard error of y, NaN where unknown."""
+    error: Array
+    """e of `analysis.hump.model`: by how much what is foretold may miss what a trial will give; 0 once it has ended."""
 
     @classmethod
     def of(
         cls, x: ArrayLike, y: ArrayLike, status: ArrayLike, sem: ArrayLike | None = None
     ) -> "Observations":
-        """Return the trials with `sem` unknown if it is None."""
+        """Return finished trials, with `sem` unknown if it is None."""
         places = np.asarray(x, float)
-        errors = np.full(len(places), np.nan) if sem is None else np.asarray(sem, float)
-        return cls(places, np.asarray(y, float), np.asarray(status, str), errors)
+        sems = np.full(len(places), np.nan) if sem is None else np.asarray(sem, float)
+        return cls(places, np.asarray(y, float), np.asarray(status, str), sems, np.zeros(len(places)))
+
+    def with_foretold(self, x: ArrayLike, y: ArrayLike, error: ArrayLike) -> "Observations":
+        """Return these and running trials at `x`; those whose `error` is not finite are left out."""
+        places, gains, errors = (np.asarray(each, float) for each in (x, y, error))
+        known = np.isfinite(errors)
+        count = int(known.sum())
+        return Observations(
+            np.append(self.x, places[known]),
+            np.append(self.y, gains[known]),
+            np.append(self.status, np.full(count, "ok")),
+            np.append(self.sem, np.full(count, np.nan)),
+            np.append(self.error, errors[known]),
+        )
 
     def first(self, count: int) -> "Observations":
         """Return the first `count` trials."""
-        return Observations(self.x[:count], self.y[:count], self.status[:count], self.sem[:count])
+        return Observations(*(getattr(self, field.name)[:count] for field in fields(self)))
 
     @property
     def informative(self) -> bool:
@@ -83,6 +98,7 @@ class Observations:
             at_chance,
             rng,
             least_noise=float(np.median(known)) if len(known) else 0.0,
+            error=self.error,
         )
 
 
@@ -92,7 +108,7 @@ def suggest(
     """Return log10 of the noise scale, in [low, high], at which the next trial should run.
 
     Args:
-        trials: The finished ones.
+        trials: The finished ones, and what is foretold of others.
         pending: log10 of the noise scales of trials that are still running, or that this batch has already.
         low: log10 of the least noise scale allowed.
         high: log10 of the largest.

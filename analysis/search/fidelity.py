@@ -16,6 +16,8 @@ Trials that were ended have no y, but that they were ended depends on e alone, a
 biased by a choice among the e.
 """
 
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -95,6 +97,38 @@ class Trend:
         e = squash(early / self.scale.unit)
         error = self.deviation * np.sqrt(1 + 1 / self.n + (e - self.centre) ** 2 / self.spread)
         return self.offset + self.slope * e, error
+
+
+def foretell(
+    views: Mapping[int, float], complete: Sequence[Mapping[int, float]], x: ArrayLike, gain: ArrayLike
+) -> tuple[float, float]:
+    """Return the gain that a running trial will end with, and its standard error; (NaN, ∞) if that can't be told.
+
+    `views` maps the number of branch points to the mean gain over them, of the trial so far; NaN is no view, as when
+    a pair has collapsed. The last view is compared with the same one of complete trials; of these, such as have fewer
+    views than others were ended, and are not learned from.
+
+    Args:
+        views: Of the running trial.
+        complete: Of complete trials (n,).
+        x: log10 of their noise scales (n,).
+        gain: What they ended with (n,); NaN where that says only that they are low.
+    """
+    nothing = math.nan, math.inf
+    if not views:
+        return nothing
+    last, most = max(views), max((len(each) for each in complete), default=0)
+    learned = [each if len(each) == most and _finite(each) else {} for each in complete]
+    trend = Trend.fit(x, [each.get(last, math.nan) for each in learned], gain) if _finite(views) else None
+    if trend is None:
+        return nothing
+    value, error = trend.predict(views[last])
+    # The standard deviation of Student's t.
+    return float(value), float(error) * math.sqrt((trend.n - 2) / (trend.n - 4))
+
+
+def _finite(views: Mapping[int, float]) -> bool:
+    return all(math.isfinite(value) for value in views.values())
 
 
 def collapse_is_final(x: float, complete: ArrayLike, collapsed: Mask | NDArray[np.bool_]) -> bool:

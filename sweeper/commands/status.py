@@ -110,7 +110,7 @@ def _ended_itself(recipe: Recipe, ledger: Ledger) -> bool:
     from sweeper.tuning.told import finished, stopping  # loads torch
 
     ended = finished(recipe.search, ledger.suggestions(), ledger.outcomes())
-    rule = stopping(recipe, ledger, ended)
+    rule = stopping(recipe, ledger, ended.values())
     return rule is not None and rule.reason is not None
 
 

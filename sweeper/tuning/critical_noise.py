@@ -26,6 +26,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from analysis.hump.smc import Array
 from analysis.search.acquisition import Observations, suggest
+from analysis.search.fidelity import foretell
 
 STATUS, SEM = "status", "sem"
 """User attributes of finished trials that the sampler reads."""
@@ -46,8 +47,12 @@ class CriticalNoiseSampler(BaseSampler):
       trial that is known only to be low. Tell such a trial any finite value: it is not used.
     - `sem`: the standard error of the value.
 
-    Running trials count as pending; failed and pruned ones do not count. Given the seed, a suggestion is a
-    function of the study's other trials and the trial's number.
+    Running trials count as pending. Once 8 trials have ended, a running one's last intermediate value,
+    `trial.report(value, step)`, foretells what it will end with, by what the others had said at that step
+    (`analysis.search.fidelity.foretell`), and counts with the error of that; report NaN where it should not.
+
+    Failed and pruned trials do not count. Given the seed, a suggestion is a function of the study's other trials
+    and the trial's number.
     """
 
     def __init__(
@@ -105,10 +110,8 @@ class CriticalNoiseSampler(BaseSampler):
             )
         per = self._per_noise_scale(trial.params)
         low, high = (math.log10(bound / per) for bound in (param_distribution.low, param_distribution.high))
-        finished = [t for t in others if t.state == TrialState.COMPLETE]
-        running = [self.place(t) for t in others if t.state == TrialState.RUNNING]
-        pending = np.array([place for place in running if place is not None], float)
-        found = suggest(self.observations(finished, study.direction), pending, low, high, rng)
+        pending, known = self.known(others, study.direction)
+        found = suggest(known, pending, low, high, rng)
         return float(np.clip(10**found * per, param_distribution.low, param_distribution.high))
 
     def place(self, trial: FrozenTrial) -> float | None:
@@ -119,11 +122,10 @@ class CriticalNoiseSampler(BaseSampler):
 
     def observations(self, trials: Sequence[FrozenTrial], direction: StudyDirection) -> Observations:
         """Return what finished trials say; values are turned such that larger is better."""
-        sign = -1.0 if direction == StudyDirection.MINIMIZE else 1.0
         rows = [
             (
                 place,
-                sign * trial.value,
+                _sign(direction) * trial.value,
                 trial.user_attrs.get(STATUS, "ok"),
                 trial.user_attrs.get(SEM, math.nan),
             )
@@ -132,6 +134,20 @@ class CriticalNoiseSampler(BaseSampler):
         ]
         x, y, status, sem = zip(*rows, strict=True) if rows else ((), (), (), ())
         return Observations.of(x, y, status, sem)
+
+    def known(
+        self, trials: Sequence[FrozenTrial], direction: StudyDirection
+    ) -> tuple[list[float], Observations]:
+        """Return log10 S of running trials; and what finished ones say, with what is foretold of running ones."""
+        placed = [(place, trial) for trial in trials if (place := self.place(trial)) is not None]
+        finished = [trial for _, trial in placed if trial.state == TrialState.COMPLETE]
+        running = [(place, trial) for place, trial in placed if trial.state == TrialState.RUNNING]
+        told = self.observations(finished, direction)
+        gains = np.where(told.status == "ok", told.y, np.nan)
+        views = [_views(trial, direction) for trial in finished]
+        foretold = [foretell(_views(trial, direction), views, told.x, gains) for _, trial in running]
+        pending = [place for place, _ in running]
+        return pending, told.with_foretold(pending, [y for y, _ in foretold], [e for _, e in foretold])
 
     def _spread(
         self,
@@ -150,6 +166,15 @@ class CriticalNoiseSampler(BaseSampler):
         used = [other.params[name] for other in using]
         crowding = _alike(distribution, candidates, used) @ near
         return candidates[int(crowding.argmin())]
+
+
+def _sign(direction: StudyDirection) -> float:
+    return -1.0 if direction == StudyDirection.MINIMIZE else 1.0
+
+
+def _views(trial: FrozenTrial, direction: StudyDirection) -> dict[int, float]:
+    """Return step → what was reported, turned such that larger is better."""
+    return {step: _sign(direction) * value for step, value in trial.intermediate_values.items()}
 
 
 def _one(params: Mapping[str, Any]) -> float:

@@ -4,6 +4,7 @@ Both write a point to the ledger before its trial starts, and hand out nothing o
 """
 
 import logging
+import math
 import time
 from functools import cached_property
 from typing import Any, cast
@@ -16,6 +17,7 @@ from ray.tune.search.optuna import OptunaSearch
 
 from analysis.records import Suggestion
 from analysis.search.stopping import Stopping
+from analysis.verdict import objective_selection
 from search_spaces.recipe import noise_path
 from sweeper.data import derive_seed
 from sweeper.store import StorageError
@@ -24,7 +26,7 @@ from sweeper.tuning.drain import Drain
 from sweeper.tuning.job import Job, Suggested, grid_order
 from sweeper.tuning.samplers import SAMPLERS
 from sweeper.tuning.space import distributions, to_params, to_point
-from sweeper.tuning.told import Told, explain, finished, observations, stopping
+from sweeper.tuning.told import Told, explain, finished, observations, stopping, views
 from sweeper.tuning.trainable import DRAINED, METRIC
 
 LOG = logging.getLogger(__name__)
@@ -49,7 +51,7 @@ class History:
         self.finished = [(s, outcomes[trial]) for trial, s in known.items() if trial in outcomes]
         """What is done: points with how they ended."""
         self.told = finished(job.recipe.search, suggestions, outcomes)
-        """What an adaptive search is told of it, in the order it ended."""
+        """What an adaptive search is told of it, by trial, in the order it ended."""
         self.unfinished = [suggested for trial, suggested in known.items() if trial not in outcomes]
         """Points to run before any new one; of a grid, all there are to run."""
         numbers = [suggested.number for suggested in known.values()] + [o.number for o in outcomes.values()]
@@ -58,7 +60,7 @@ class History:
     @cached_property
     def rule(self) -> Stopping | None:
         """The stopping rule as the finished trials leave it, None if there is none."""
-        return stopping(self.job.recipe, self._ledger, self.told)
+        return stopping(self.job.recipe, self._ledger, self.told.values())
 
     @property
     def stopped_early(self) -> str:
@@ -76,6 +78,19 @@ class History:
     def sampler_seed(self) -> int:
         """A 32-bit seed of what is drawn from here on: a sampler started again must not repeat itself."""
         return derive_seed("sampler", self.job.recipe.seed, self.next_number) % 2**32
+
+    @cached_property
+    def watches(self) -> bool:
+        """Whether the sampler goes by what branch points say of trials that still run."""
+        recipe = self.job.recipe
+        return recipe.search.sampler == "critical_noise" and recipe.compares_branch_points
+
+    def views(self, trial: str) -> dict[int, float]:
+        """Return what the branch points of a trial that the ledger holds say, by their number."""
+        if not self.watches:
+            return {}
+        selection = objective_selection(self.job.recipe.model_dump(mode="json"))
+        return views(self._ledger.stages(trial), self.job.recipe.search, selection)
 
     def record(self, suggested: Suggested) -> None:
         """Write a point to the ledger before its trial starts."""
@@ -123,7 +138,8 @@ class NoiseSearch(OptunaSearch):
     A result without a finite objective is told as the floor (Optuna would leave such a trial running for ever);
     a lost trial as FAIL; results that come late or twice are dropped. Points of an earlier run of the sweep are
     replayed: finished ones as they ended, unfinished ones by being suggested first. Concurrency is limited
-    here, since Tune's limiter swallows late results.
+    here, since Tune's limiter swallows late results. What a trial's branch points say so far are its intermediate
+    values; nothing is pruned by them.
     """
 
     def __init__(self, history: History, drain: Drain, concurrency: int) -> None:
@@ -153,14 +169,15 @@ class NoiseSearch(OptunaSearch):
         self._next = history.next_number
         self._new = history.remaining - len(self._waiting)
         self._rule = history.rule
-        self._told = list(history.told)
-        for point, told in self._told:
+        self._told = list(history.told.values())
+        for name, (point, told) in history.told.items():
             self._study.add_trial(
                 create_trial(
                     params=to_params(self._declared, point),
                     distributions=self._distributions,
                     value=told.value,
                     user_attrs={STATUS: told.status} | ({} if told.sem is None else {SEM: told.sem}),
+                    intermediate_values=history.views(name),
                 )
             )
 
@@ -179,6 +196,8 @@ class NoiseSearch(OptunaSearch):
             suggested = self._waiting.pop(0)
             self._study.enqueue_trial(to_params(self._declared, suggested.point))
             super().suggest(trial_id)
+            for count, value in self._history.views(self._history.job.trial(suggested)[0]).items():
+                self._ot_trials[trial_id].report(value, count)
         else:
             super().suggest(trial_id)
             suggested = Suggested(self._next, to_point(self._declared, self._ot_trials[trial_id].params))
@@ -193,7 +212,11 @@ class NoiseSearch(OptunaSearch):
         return {"suggested": suggested.to_config()}
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        """Ignore intermediate results: nothing is pruned by them."""
+        """Take up what the branch points of a trial say so far."""
+        trial = self._ot_trials.get(trial_id)
+        if trial is not None and self._history.watches:
+            view = result["view"]
+            trial.report(math.nan if view is None else view, result["branch_points"])
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False

@@ -1,16 +1,17 @@
-"""What the search is told of finished trials, and whether that is enough to end it."""
+"""What the search is told of trials, finished and running, and whether that is enough to end it."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from analysis.records import Outcome, Suggestion
+from analysis.records import MergeRecord, Outcome, Stage, Suggestion
 from analysis.search.acquisition import Observations
 from analysis.search.stopping import Stopping
+from analysis.table import Selection
 from search_spaces.recipe import Recipe, Search
 from search_spaces.space import Point
-from sweeper.measuring import floor_of
+from sweeper.measuring import floor_of, objective, selected
 from sweeper.store import Ledger
 
 
@@ -33,17 +34,37 @@ class Told:
 
 def finished(
     search: Search, suggestions: Iterable[Suggestion], outcomes: Mapping[str, Outcome]
-) -> list[tuple[Point, Told]]:
-    """Return the points of the trials that have ended, but for failed ones, in the order they did."""
+) -> dict[str, tuple[Point, Told]]:
+    """Return trial → point and end of the trials that have ended, but for failed ones, in the order they did."""
     ended = [(s.overrides, outcomes[s.trial]) for s in suggestions if s.trial in outcomes]
-    return [
-        (point, Told.of(search, outcome.objective, outcome.status, outcome.sem))
+    return {
+        outcome.trial: (point, Told.of(search, outcome.objective, outcome.status, outcome.sem))
         for point, outcome in sorted(ended, key=lambda each: each[1].time)
         if outcome.status != "failed"
-    ]
+    }
 
 
-def stopping(recipe: Recipe, ledger: Ledger, ended: Sequence[tuple[Point, Told]]) -> Stopping | None:
+def view(records: Sequence[MergeRecord], search: Search, selection: Selection) -> float:
+    """Return the objective over a trial's first branch points; NaN where it doesn't foretell that over all.
+
+    It doesn't if a pair has collapsed, or the objective is the floor: networks at chance may learn later.
+    """
+    value = objective(records, search, selection)
+    collapsed = any(record.status != "ok" for record in selected(records, selection))
+    return math.nan if value is None or collapsed or value <= floor_of(search) else value
+
+
+def views(stages: Mapping[int, Stage], search: Search, selection: Selection) -> dict[int, float]:
+    """Return number of branch points → `view` over as many."""
+    seen: dict[int, float] = {}
+    records: list[MergeRecord] = []
+    for count, step in enumerate(sorted(stages), start=1):
+        records += stages[step].records
+        seen[count] = view(records, search, selection)
+    return seen
+
+
+def stopping(recipe: Recipe, ledger: Ledger, ended: Collection[tuple[Point, Told]]) -> Stopping | None:
     """Return the stopping rule as the trials that have ended leave it, None if there is none.
 
     Whoever asks for more trials than the run was begun with overrules it.
@@ -57,7 +78,7 @@ def stopping(recipe: Recipe, ledger: Ledger, ended: Sequence[tuple[Point, Told]]
     return replayed
 
 
-def observations(recipe: Recipe, ended: Sequence[tuple[Point, Told]]) -> Observations:
+def observations(recipe: Recipe, ended: Collection[tuple[Point, Told]]) -> Observations:
     """Return finished trials on the noise axis."""
     scales = [recipe.trial(point).train.resolved_noise_scale for point, _ in ended]
     return Observations.of(

@@ -1,5 +1,6 @@
 """The Tune trainable: one trial, one step per branch point, each step recorded before it is reported."""
 
+import math
 import socket
 import time
 from collections.abc import Iterator, Mapping
@@ -16,6 +17,7 @@ from sweeper.trial import TrialName, in_turn, load_task, run_trial
 from sweeper.tuning.branches import BranchWorkers
 from sweeper.tuning.early import EarlyStop, Foretold
 from sweeper.tuning.job import Job, Suggested
+from sweeper.tuning.told import view
 
 METRIC = "objective"
 DRAINED = "drained"
@@ -25,7 +27,8 @@ PROBLEM = "problem"
 class TrialRunner(tune.Trainable):
     """Runs a trial from its first branch point that has no record; actors are reused from trial to trial.
 
-    Every result has a finite `objective`; the last one also `status` and `sem`. A request to stop ends the trial
+    Every result has a finite `objective`; the last one also `status` and `sem`, the others the number of
+    `branch_points` so far and the `view` they give, None for none. A request to stop ends the trial
     after the branch point in progress, with `drained` set.
     """
 
@@ -68,6 +71,8 @@ class TrialRunner(tune.Trainable):
         return {
             METRIC: self._objective(),
             "branch_step": stage.branch_step,
+            "branch_points": len({record.branch_step for record in self.records}),
+            "view": self._view(),
             "epochs": self.epochs,
             "done": False,
         }
@@ -124,6 +129,10 @@ class TrialRunner(tune.Trainable):
         search = self.job.recipe.search
         value = objective(self.records, search, self.selection)
         return floor_of(search) if value is None else value
+
+    def _view(self) -> float | None:
+        value = view(self.records, self.job.recipe.search, self.selection)
+        return value if math.isfinite(value) else None
 
     def _finish(self) -> dict[str, Any]:
         search = self.job.recipe.search

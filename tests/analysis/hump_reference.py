@@ -22,11 +22,11 @@ def curve(x, m, T, ln_s, ln_wl, ln_pl, ln_al, ln_wr, ln_pr, ln_ar, b):
     return T - a * (1 - math.exp(-((length / w) ** p)))
 
 
-def log_likelihood(theta, x, y, floor, diverged, at_chance):
-    """Sum over trials; y and floor in units of D."""
-    scale = math.exp(theta[2]) * math.sqrt(3) / math.pi
+def log_likelihood(theta, x, y, floor, diverged, at_chance, error):
+    """Sum over trials; y, floor and error in units of D."""
     total = 0.0
-    for place, gain, without, chance in zip(x, y, diverged, at_chance, strict=True):
+    for place, gain, without, chance, e in zip(x, y, diverged, at_chance, error, strict=True):
+        scale = math.sqrt(math.exp(theta[2]) ** 2 + e**2) * math.sqrt(3) / math.pi
         f = curve(place, *theta)
         if chance:
             total += logistic.logcdf((max(gain, floor) - f) / scale)

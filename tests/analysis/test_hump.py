@@ -45,15 +45,16 @@ class TestModel:
         assert (hump(theta, np.linspace(-8, 5, 300)) <= theta[:, 1, None]).all()
         np.testing.assert_allclose(np.diag(hump(theta, theta[:, 0])), theta[:, 1])
 
-    def test_the_likelihood_censors_what_is_low(self, rng):
+    @pytest.mark.parametrize("error", [np.zeros(9), np.array([0.0, 0.3, 0.0, 0.05, 0.4, 2.0, 0.0, 0.0, 0.0])])
+    def test_the_likelihood_censors_what_is_low_and_widens_what_is_foretold(self, rng, error):
         x = np.sort(rng.uniform(-3, 0, 9))
         y = np.array([0.4, 0.7, 1.0, 0.9, 0.1, -3.0, 0.0, 0.45, 9.9])
         diverged, at_chance = y == 9.9, (y == 0.0) | (y == 0.45)
         scale = Scale(peak=1.0, noise=0.1, unit=1.0, floor=0.2)
         value = np.where(diverged, 0.2, np.maximum(y, 0.2))
-        model = Density(x, value, diverged | at_chance | (y <= 0.2), scale, np.zeros(9, int), 0)
+        model = Density(x, value, diverged | at_chance | (y <= 0.2), scale, np.zeros(9, int), 0, error=error)
         theta = model.prior_draws(50, rng)
-        slow = [reference.log_likelihood(draw, x, y, 0.2, diverged, at_chance) for draw in theta]
+        slow = [reference.log_likelihood(draw, x, y, 0.2, diverged, at_chance, error) for draw in theta]
         np.testing.assert_allclose(model.log_likelihood(theta), slow, rtol=1e-6, atol=1e-6)
 
     def test_the_prior_is_the_mixture(self, rng):

@@ -138,6 +138,32 @@ def test_standard_errors_are_read():
     assert CriticalNoiseSampler().observations(study.trials, study.direction).sem.tolist() == [0.25]
 
 
+def half_measured(sign=1.0, view=None):
+    """Ten finished trials before and beyond a cliff, each reported at half its value; one runs inside the gap."""
+    study = study_of(direction="maximize" if sign > 0 else "minimize")
+    search = {"noise_scale": optuna.distributions.FloatDistribution(LOW, HIGH, log=True)}
+
+    def trial(place, **more):
+        return optuna.trial.create_trial(params={"noise_scale": 10**place}, distributions=search, **more)
+
+    for place in (-3.9, -3.6, -3.3, -2.9, -2.5, -2.1, -1.8, -1.2, -0.8, -0.3):
+        value = sign * (math.exp(-0.5 * ((place + 1.5) / 0.8) ** 2) if place < -1.5 else -6.0)
+        value += 0.01 * math.sin(100 * place)
+        study.add_trial(trial(place, value=value, intermediate_values={1: value / 2, 2: value}))
+    running = {} if view is None else {1: sign * view}
+    study.add_trial(trial(-1.5, state=TrialState.RUNNING, intermediate_values=running))
+    next_one = study.ask()
+    next_one.suggest_float("noise_scale", LOW, HIGH, log=True)
+    return decades(study)[-1]
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_intermediate_values_of_running_trials_say_where_to_go_on(sign):
+    assert -1.81 < half_measured(sign, view=-3.0) < -1.49
+    assert -1.51 < half_measured(sign, view=0.5) < -1.19
+    assert half_measured(sign, view=math.nan) == half_measured(sign)
+
+
 @pytest.mark.parametrize("suggest", ["suggest_int", "suggest_float"])
 def test_what_is_no_interval_of_positive_numbers_is_refused(suggest):
     trial = study_of().ask()
