@@ -4,7 +4,7 @@ Notation: f_A, f_B, f_M the metric of two endpoints and of their merge, on one s
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from statistics import fmean, stdev
 
@@ -61,12 +61,13 @@ def objective(records: Iterable[MergeRecord], search: Search, selection: Selecti
     """Return what the searcher maximises: the mean over a trial's branch points and pairs, finite.
 
     It is taken over the records of `selection`: the gain, or the merged network's own accuracy or negative
-    loss. Merges of diverged and at-chance endpoints count as the floor, and nothing counts as less; so does the whole
-    trial if its single models are on average less accurate than `search.min_accuracy`. None if no record is
-    selected.
+    loss. A pair that has collapsed counts as in `analysis.table`: beside others as a gain of 0, or as their mean where
+    that is less; where all have, and for the merged network itself, as the floor. Nothing counts as less than the
+    floor, and as the floor counts the whole trial if its single models are on average less accurate than
+    `search.min_accuracy`. None if no record is selected.
     """
     known, floor = list(records), floor_of(search)
-    values = [_value(record, search) for record in selected(known, selection)]
+    values = _values(selected(known, selection), search)
     if not values:
         return None
     if search.min_accuracy is not None and _single_accuracy(known, selection) < search.min_accuracy:
@@ -78,13 +79,13 @@ def objective_sem(records: Iterable[MergeRecord], search: Search, selection: Sel
     """Return the standard error of `objective`: s / √m of the means at m branch points.
 
     With one branch point it is that of its pairs, a lower bound, since pairs share endpoints. None if there is but one
-    value, or if a pair has collapsed: the floor's distance is no noise.
+    value, or if a pair has collapsed: what it counts as is no measurement.
     """
     chosen = selected(records, selection)
     if any(record.status != "ok" for record in chosen):
         return None
     means = list(branch_values(chosen, search).values())
-    spread = means if len(means) > 1 else [_value(record, search) for record in chosen]
+    spread = means if len(means) > 1 else _values(chosen, search)
     return stdev(spread) / math.sqrt(len(spread)) if len(spread) > 1 else None
 
 
@@ -100,9 +101,9 @@ def selected(records: Iterable[MergeRecord], selection: Selection) -> list[Merge
 
 def branch_values(records: Iterable[MergeRecord], search: Search) -> dict[int, float]:
     """Return branch step → mean over its pairs of what the searcher maximises, in the order of `records`."""
-    values: dict[int, list[float]] = {}
-    for record in records:
-        values.setdefault(record.branch_step, []).append(_value(record, search))
+    known, values = list(records), dict[int, list[float]]()
+    for record, value in zip(known, _values(known, search), strict=True):
+        values.setdefault(record.branch_step, []).append(value)
     return {step: fmean(each) for step, each in values.items()}
 
 
@@ -116,11 +117,19 @@ def _single_accuracy(records: Iterable[MergeRecord], selection: Selection) -> fl
     return fmean(accuracies) if accuracies else 0.0
 
 
-def _value(record: MergeRecord, search: Search) -> float:
-    """Return what one merge tells the searcher: its gain or quality, the floor if it has none or a worse one."""
+def _values(records: Sequence[MergeRecord], search: Search) -> list[float]:
+    """Return what each merge of a trial tells the searcher, by the rules of `objective`."""
     floor = floor_of(search)
-    if record.status != "ok":
-        return floor
+    known = [
+        max(floor, _quality(record, search)) if record.status == "ok" else math.nan for record in records
+    ]
+    alive = [value for value in known if math.isfinite(value)]
+    lost = min(0.0, fmean(alive)) if alive and search.objective == "gain" else floor
+    return [value if math.isfinite(value) else lost for value in known]
+
+
+def _quality(record: MergeRecord, search: Search) -> float:
+    """Return the gain, or the quality of the merged network; larger is better."""
     value = record.gain if search.objective == "gain" else record.f_merged
     assert value is not None
-    return max(floor, -value if search.objective == "merged" and search.metric == "loss" else value)
+    return -value if search.objective == "merged" and search.metric == "loss" else value

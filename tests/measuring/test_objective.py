@@ -1,10 +1,12 @@
 import math
 from dataclasses import asdict
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from analysis.records import MergeRecord
-from analysis.table import Selection
+from analysis.table import Selection, trial_gains
 from search_spaces.recipe import Search
 from sweeper.measuring import floor_of, objective, objective_sem
 
@@ -73,8 +75,22 @@ def test_nothing_is_below_the_floor(search, floor):
     assert told({"status": "at_chance", **BEST, **metric}, **search) == floor
     if search.get("objective") != "merged":
         assert told({"gain": -1e30, **metric}, **search) == floor
-        assert told({"gain": 1.0, **metric}, {**LOST, **metric}, **search) == (1.0 + floor) / 2
         assert math.isfinite(told({"gain": -1e308, **metric}, {"gain": -1e308, **metric}, **search))
+
+
+@pytest.mark.parametrize("lost", [LOST, {"status": "at_chance", **BEST}], ids=["diverged", "at_chance"])
+@pytest.mark.parametrize("gains", [[0.4, 0.8], [-0.2, -0.6], [0.5, -1.5]], ids=str)
+def test_search_and_report_count_collapsed_pairs_alike(gains, lost):
+    steps = [{"branch_step": step} for step in range(4)]
+    values = [{"gain": gains[0]}, lost, {"gain": gains[1]}, lost]
+    records = [{**step, **value} for step, value in zip(steps, values, strict=True)]
+    table = pd.DataFrame([{**COLUMNS, **record} for record in records]).astype({"gain": float})
+    assert told(*records) == pytest.approx(trial_gains(table)["gain"].item())
+    assert told(*records) == pytest.approx(np.mean([*gains, *[min(0.0, np.mean(gains))] * 2]))
+
+
+def test_a_collapsed_merge_is_the_floor_where_the_merged_network_is_the_objective():
+    assert told({"f_merged": 0.4}, {**LOST, "branch_step": 9}, objective="merged") == (-0.4 - 10.0) / 2
 
 
 def sem(*records: dict[str, object]) -> float | None:
