@@ -7,7 +7,7 @@ from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks import branch_workers, demo, epochs, overhead, train_epoch
+from benchmarks import branch_workers, demo, epochs, overhead, requests, train_epoch
 
 BENCHMARKS = {
     "train_epoch": train_epoch.main,
@@ -15,6 +15,7 @@ BENCHMARKS = {
     "overhead": overhead.main,
     "demo": demo.main,
     "branch_workers": branch_workers.main,
+    "requests": requests.main,
 }
 PACKAGES = ("torch", "torchvision", "ray", "optuna", "numpy")
 

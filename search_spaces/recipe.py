@@ -63,7 +63,7 @@ class Placement(Bundle):
     """What one trial reserves on the cluster, and how many run at once."""
 
     concurrency: PositiveInt | None = None
-    """Trials at once; None is as many as the cluster holds."""
+    """Trials at once; None is as many as the cluster holds. More than it holds wait for nodes."""
     retries: NonNegativeInt = 2
     """How often a trial or branch that dies (not one that diverges) is started again."""
     branch_workers: NonNegativeInt = 0

@@ -5,7 +5,7 @@ import torch
 from torch.optim import SGD
 from torch.utils.data import DataLoader
 
-from benchmarks import demo, epochs, overhead, plain
+from benchmarks import demo, epochs, overhead, plain, requests
 from benchmarks.timing import interleaved, step_flops
 from benchmarks.train_epoch import AUGMENTATIONS, _images, digits_cases, plain_gain, sweeper_gain
 from search_spaces.base import arguments
@@ -16,6 +16,14 @@ from sweeper.training import branch_schedule, build_optimizer, train
 def test_epochs_per_merge_point_follow_the_formula_exactly():
     for trunk, every, decay, m in ((6, 2, 1, 3), (4, 2, 3, 2)):
         assert epochs.epochs_trained(trunk, every, decay) == (m, trunk + 2 * m * decay)
+
+
+def test_every_branch_point_asks_the_same_of_an_object_store():
+    asked = [requests.requests(points) for points in (1, 2, 3)]
+    for kind in requests.KINDS:
+        first, second, third = (counts[kind] for counts in asked)
+        assert third - second == second - first, kind
+    assert asked[0]["PUT"] > 0
 
 
 def test_both_arms_compute_the_same_step_by_step():

@@ -81,41 +81,42 @@ def _check_reachable(address: str) -> None:
 
 
 def slots(placement: Placement) -> int:
-    """Return how many trials run at once: as many as the cluster holds, or fewer if the recipe says so.
+    """Return how many trials to run at once: as many as the recipe says, else as many as the cluster holds.
+
+    What the recipe says beyond that waits for nodes, which an autoscaler starts for those that wait.
 
     Raises:
-        ClusterError: if no node can hold one.
+        ClusterError: if the nodes that are here can't hold one.
     """
-    return slots_on(placement, [node["Resources"] for node in ray.nodes() if node["Alive"]])
+    held = slots_on(placement, [node["Resources"] for node in ray.nodes() if node["Alive"]])
+    return placement.concurrency or held
 
 
 def slots_on(placement: Placement, nodes: Sequence[Mapping[str, float]]) -> int:
-    """Return the same for nodes with these resources, each by its kind; a process lies on one node.
+    """Return how many trials nodes with these resources, each by its kind, hold; a process lies on one node.
 
     Raises:
         ClusterError: if they can't hold one.
     """
-    most = placement.concurrency or math.inf
     wants = [_wants(bundle) for bundle in placement.bundles]
     if not any(wants):
-        return int(min(len(nodes), most))
+        return len(nodes)
     for want in wants:
         _check_fits(want, nodes)
-    free = [dict(node) for node in nodes]
+    free = [_Free(node) for node in nodes]
     # A node that is too full for one process is too full for the next one like it.
     first: dict[str, int] = {}
 
     def take(want: Mapping[str, float]) -> bool:
         kind = _listed(want)
         for index in range(first.get(kind, 0), len(free)):
-            if _holds(free[index], want):
-                free[index].update({name: free[index][name] - amount for name, amount in want.items()})
+            if free[index].take(want):
                 first[kind] = index
                 return True
         return False
 
     slots = 0
-    while slots < most and all(take(want) for want in wants):
+    while all(take(want) for want in wants):
         slots += 1
     if not slots:
         raise ClusterError(
@@ -125,14 +126,35 @@ def slots_on(placement: Placement, nodes: Sequence[Mapping[str, float]]) -> int:
     return slots
 
 
+class _Free:
+    """What is free on a node, each GPU by itself: what is left of two does not make one."""
+
+    def __init__(self, resources: Mapping[str, float]) -> None:
+        self._gpus = [1.0] * int(resources.get("GPU", 0))
+        self._pools = {kind: amount for kind, amount in resources.items() if kind != "GPU"}
+
+    def take(self, want: Mapping[str, float]) -> bool:
+        """Take what a process wants, if it is there."""
+        gpu = want.get("GPU", 0)
+        share, wholes = min(gpu, 1), math.ceil(gpu)
+        gpus = [index for index, left in enumerate(self._gpus) if _holds(left, share)][:wholes]
+        pools = {kind: amount for kind, amount in want.items() if kind != "GPU"}
+        if len(gpus) < wholes or not all(_holds(self._pools.get(kind, 0), pools[kind]) for kind in pools):
+            return False
+        for index in gpus:
+            self._gpus[index] -= share
+        for kind, amount in pools.items():
+            self._pools[kind] -= amount
+        return True
+
+
+def _holds(left: float, amount: float) -> bool:
+    return left + 1e-9 >= amount  # three trials of .1 fit into .3
+
+
 def _wants(bundle: Bundle) -> dict[str, float]:
     wants = {"CPU": bundle.cpu, "GPU": bundle.gpu, **bundle.custom}
     return {kind: amount for kind, amount in wants.items() if amount}
-
-
-def _holds(node: Mapping[str, float], want: Mapping[str, float]) -> bool:
-    # 1e-9: three trials of .1 fit into .3.
-    return all(node.get(kind, 0) + 1e-9 >= amount for kind, amount in want.items())
 
 
 def _check_fits(want: Mapping[str, float], nodes: Sequence[Mapping[str, float]]) -> None:
@@ -141,7 +163,7 @@ def _check_fits(want: Mapping[str, float], nodes: Sequence[Mapping[str, float]])
     Raises:
         ClusterError: if none could.
     """
-    if any(_holds(node, want) for node in nodes):
+    if any(_Free(node).take(want) for node in nodes):
         return
     largest = max(nodes, key=lambda node: sum(min(node.get(kind, 0) / want[kind], 1) for kind in want))
     raise ClusterError(

@@ -22,7 +22,10 @@ from tests.tuning.test_kills import ROOT
         ({"cpu": 1, "gpu": 1}, [{"CPU": 8}, {"CPU": 8, "GPU": 2}, {"GPU": 4}], 2),
         ({"cpu": 0.1}, [{"CPU": 0.3}], 3),
         ({"cpu": 1, "custom": {"spot": 1}}, [{"CPU": 4, "spot": 2}, {"CPU": 4}], 2),
-        ({"cpu": 1, "concurrency": 3}, [{"CPU": 2}, {"CPU": 2}], 3),
+        ({"gpu": 0.6}, [{"CPU": 8, "GPU": 2}, {"CPU": 8, "GPU": 1}], 3),
+        ({"gpu": 0.3}, [{"CPU": 8, "GPU": 2}], 6),
+        ({"gpu": 2}, [{"CPU": 8, "GPU": 3}], 1),
+        ({"gpu": 0.6, "branch_workers": 1, "branch": {"gpu": 0.3}}, [{"CPU": 8, "GPU": 2}], 2),
         ({"cpu": 1, "branch_workers": 2}, [{"CPU": 4}, {"CPU": 4}], 2),
         ({"cpu": 2, "branch_workers": 1, "branch": {"cpu": 1}}, [{"CPU": 3}, {"CPU": 2}, {"CPU": 1}], 2),
         (
@@ -30,7 +33,7 @@ from tests.tuning.test_kills import ROOT
             [{"CPU": 8, "on_demand": 8}, {"CPU": 4, "spot": 4}, {"CPU": 4, "spot": 1}],
             2,
         ),
-        ({"cpu": 0, "concurrency": 3}, [{"CPU": 2}, {"CPU": 2}], 2),
+        ({"cpu": 0}, [{"CPU": 2}, {"CPU": 2}], 2),
     ],
 )
 def test_trials_at_once_are_those_that_each_node_holds(wants, nodes, slots):
