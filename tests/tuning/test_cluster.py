@@ -9,7 +9,7 @@ import pytest
 
 from search_spaces.recipe import Placement, RecipeError
 from sweeper.tuning import ClusterError, check_recipe
-from sweeper.tuning.cluster import slots_on
+from sweeper.tuning.cluster import slots, slots_on
 from tests.tuning.recipes import small_recipe
 from tests.tuning.test_kills import ROOT
 
@@ -38,6 +38,14 @@ from tests.tuning.test_kills import ROOT
 )
 def test_trials_at_once_are_those_that_each_node_holds(wants, nodes, slots):
     assert slots_on(Placement(**wants), nodes) == slots
+
+
+def test_a_recipe_may_want_more_trials_at_once_than_there_is_room_for(ray_cluster):
+    assert slots(Placement(cpu=1)) == 2
+    assert slots(Placement(cpu=1, concurrency=1)) == 1
+    assert slots(Placement(cpu=1, concurrency=64)) == 64
+    with pytest.raises(ClusterError, match="wants 1 CPU, 1 spot"):
+        slots(Placement(custom={"spot": 1}, concurrency=64))
 
 
 @pytest.mark.parametrize(
