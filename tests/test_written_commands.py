@@ -14,7 +14,7 @@ from sweeper.cli import _one_value_each, app
 ROOT = Path(__file__).parents[1]
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("docker/*.md")]
 COMMANDS = typer.main.get_command(app).commands
-CALL = re.compile(r"(?:^|[\s'`])sweeper(?::\w+)? ([a-z]+(?: [^'`|&#\n]*)?)")
+CALL = re.compile(r"(?:^|[\s'`])sweeper(?::\w+)? ([a-z]+(?: [^'`|&#…\n]*)?)")
 
 
 def called(text: str) -> list[str]:
