@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from sweeper.service.api import public
+from sweeper.service.settings import Settings
+
 DOCKER = Path(__file__).parents[2] / "docker"
 HEALTH = runpy.run_path(str(DOCKER / "health.py"))
 SERVICES = yaml.safe_load((DOCKER / "compose.yaml").read_text(encoding="utf-8"))["services"]
@@ -24,8 +27,8 @@ def test_a_node_of_ray_is_asked_where_its_agent_listens(name):
 
 
 def test_the_service_is_asked_by_http_or_https():
-    served = command_of("service")
-    assert HEALTH["address"](served) == "http://127.0.0.1:8270/api/v1/health"
+    served, (path,) = command_of("service"), [route.path for route in public.routes]
+    assert HEALTH["address"](served) == f"http://127.0.0.1:{Settings.port}{path}"
     assert HEALTH["address"](f"{served} --tls-cert a.pem --tls-key b.pem").startswith("https://")
 
 
