@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from search_spaces import to_yaml
 from search_spaces.recipe import Placement, RecipeError
 from sweeper.tuning import ClusterError, check_recipe
 from sweeper.tuning.cluster import slots, slots_on
@@ -46,6 +47,25 @@ def test_a_recipe_may_want_more_trials_at_once_than_there_is_room_for(ray_cluste
     assert slots(Placement(cpu=1, concurrency=64)) == 64
     with pytest.raises(ClusterError, match="wants 1 CPU, 1 spot"):
         slots(Placement(custom={"spot": 1}, concurrency=64))
+
+
+@pytest.mark.slow
+def test_trials_that_wait_run_on_nodes_that_come(tmp_path):
+    recipe = small_recipe(
+        task={"name": "tests.tuning.components:build_task"},
+        model={
+            "name": "tests.tuning.components:crowd_model",
+            "settings": {"folder": str(tmp_path), "size": 3},
+        },
+        train={"lr": 0.1, "batch_size": 16},
+        space={"train/lr": {"values": [0.1, 0.2, 0.3]}},
+        resources={"concurrency": 3, "retries": 0},
+    )
+    path = tmp_path / "recipe.yaml"
+    path.write_text(to_yaml(recipe), encoding="utf-8")
+    command = [sys.executable, "-m", "tests.tuning.growing_pool", str(path), str(tmp_path / "pool")]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=250)
+    assert ended.stdout.splitlines()[-1] == "done 3 0", ended.stdout[-2000:] + ended.stderr[-3000:]
 
 
 @pytest.mark.parametrize(
