@@ -70,9 +70,8 @@ def requests(points: int) -> Counter[str]:
     # As Ray makes it, but in this process.
     trial = TrialRunner.__new__(TrialRunner)
     COUNTS.clear()
-    trial.setup(
-        {"suggested": Suggested(0, {"train/lr": 0.1}).to_config()}, Job(recipe, "counted://bucket", "run")
-    )
+    job = Job(recipe, "counted://bucket", "run", term=1)
+    trial.setup({"suggested": Suggested(0, {"train/lr": 0.1}).to_config()}, job)
     while not trial.step()["done"]:
         pass
     return COUNTS.copy()
