@@ -50,20 +50,27 @@ class Store(Storage):
         quota_bytes: refuse to write objects past this total; None sets no bound. Processes that write at the
             same time notice each other within `SIZE_SECONDS`.
         lease_seconds: a lease that isn't renewed for so long is free.
+        patience_seconds: for how long to try again what may pass by itself.
 
     Raises:
         StorageError: if no file system serves the URL.
     """
 
-    def __init__(self, url: str, quota_bytes: int | None = None, lease_seconds: float = 60.0) -> None:
-        super().__init__(url)
+    def __init__(
+        self,
+        url: str,
+        quota_bytes: int | None = None,
+        lease_seconds: float = 60.0,
+        patience_seconds: float = 0.0,
+    ) -> None:
+        super().__init__(url, patience_seconds)
         self.quota_bytes = quota_bytes
         self.lease_seconds = lease_seconds
         self._bytes, self._measured_at = 0, float("-inf")
 
     def contains(self, key: str) -> bool:
         """Return whether there is an object of this key; `load` may still find it damaged."""
-        return bool(self.fs.exists(object_path(self, key)))
+        return self.exists(object_path(self, key))
 
     def load(self, key: str, device: torch.device | str = "cpu") -> Checkpoint | None:
         """Return the checkpoint, its tensors on `device`; None if there is none.

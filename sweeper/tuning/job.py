@@ -13,7 +13,8 @@ from search_spaces.space import Point
 from sweeper.data import generator
 from sweeper.identity import VERSIONS
 from sweeper.imports import import_paths, is_import_path, source_hash
-from sweeper.store import Ledger, Store, content_key
+from sweeper.store import Ledger, Storage, Store, content_key
+from sweeper.store.files import PATIENCE_SECONDS
 
 GIB = 2**30
 
@@ -33,11 +34,17 @@ class Job:
     def store(self) -> Store:
         """Open the store."""
         quota = self.recipe.retention.quota_gib
-        return Store(self.storage, quota_bytes=None if quota is None else round(quota * GIB))
+        quota_bytes = None if quota is None else round(quota * GIB)
+        return Store(self.storage, quota_bytes, patience_seconds=self._patience_seconds)
 
     def ledger(self) -> Ledger:
         """Open the ledger."""
-        return Ledger(self.storage, self.run, self.term)
+        return Ledger(Storage(self.storage, self._patience_seconds), self.run, self.term)
+
+    @property
+    def _patience_seconds(self) -> float:
+        # Whoever starts a sweep is told at once that its storage does not answer.
+        return PATIENCE_SECONDS if self.term else 0.0
 
     def enter(self, bundle: Bundle) -> str:
         """Make this process a worker with what `bundle` reserves, and return its device."""

@@ -26,7 +26,7 @@ from sweeper.tuning.job import Job, Suggested, code_of, default_name
 from sweeper.tuning.preflight import check_nodes, check_recipe
 from sweeper.tuning.progress import Counter, Listener
 from sweeper.tuning.provenance import hardware, versions
-from sweeper.tuning.searcher import GridSearch, History, NoiseSearch
+from sweeper.tuning.searcher import GridSearch, History, NoiseSearch, Points
 from sweeper.tuning.trainable import METRIC, TrialRunner
 
 RunStatus = Literal["done", "stopped", "failed"]
@@ -166,7 +166,8 @@ def _sweep(job: Job, history: History, listener: Listener | None) -> Run:
     space: dict[str, Any] = {}
     search: GridSearch | NoiseSearch
     if job.recipe.search.sampler == "grid":
-        space = {"suggested": tune.grid_search([suggested.to_config() for suggested in history.unfinished])}
+        points = Points(suggested.to_config() for suggested in history.unfinished)
+        space = {"suggested": tune.grid_search(points)}
         search, samples = GridSearch(history, drain, concurrency), 1
     else:
         search, samples = NoiseSearch(history, drain, concurrency), history.remaining

@@ -110,6 +110,13 @@ class History:
         )
 
 
+class Points(list[dict[str, Any]]):
+    """The values of a grid, which Tune's generator would copy once per trial: ten thousand times ten thousand."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Points":
+        return self
+
+
 class GridSearch(BasicVariantGenerator):
     """Tune's variant generator, with a ledger and a drain."""
 

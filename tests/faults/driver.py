@@ -1,6 +1,6 @@
-"""A driver whose lease is short: python -m tests.faults.driver RECIPE STORAGE LEASE_SECONDS."""
+"""A driver to be disturbed: python -m tests.faults.driver RECIPE STORAGE [--lease SECONDS] [--address ADDRESS]."""
 
-import sys
+import argparse
 
 import sweeper.tuning.launch
 from search_spaces import load_recipe
@@ -8,11 +8,18 @@ from sweeper.store import Superseded
 from tests.tuning.drive import show
 
 if __name__ == "__main__":
-    path, storage, seconds = sys.argv[1:]
-    sweeper.tuning.launch.LEASE_SECONDS = float(seconds)
+    parser = argparse.ArgumentParser()
+    parser.add_argument("recipe")
+    parser.add_argument("storage")
+    parser.add_argument("--lease", type=float, default=60.0)
+    parser.add_argument("--address")
+    asked = parser.parse_args()
+    sweeper.tuning.launch.LEASE_SECONDS = asked.lease
     try:
-        run = sweeper.tuning.launch.run(load_recipe(path), storage, name="run", listener=show)
+        run = sweeper.tuning.launch.run(
+            load_recipe(asked.recipe), asked.storage, name="run", address=asked.address, listener=show
+        )
     except Superseded as error:
         print(error, flush=True)
     else:
-        print(run.status, run.trials, flush=True)
+        print(run.status, run.trials, run.failed, flush=True)

@@ -15,11 +15,9 @@ from sweeper.store import Storage
 from tests.tuning.recipes import adaptive_recipe
 from tests.tuning.test_kills import LONGER, ROOT, trained_keys
 
-LEASE_SECONDS = "2"
-
 
 def start(recipe: Path, storage: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "tests.faults.driver", str(recipe), str(storage), LEASE_SECONDS]
+    command = [sys.executable, "-m", "tests.faults.driver", str(recipe), str(storage), "--lease", "2"]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
 
 

@@ -2,6 +2,8 @@
 
 import os
 import subprocess
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import torch
 from example_run import stage, view, write_run
 from victims import start, write_past_limit
 
-from sweeper.store import Ledger, StorageError, Store
+from sweeper.store import Ledger, Storage, StorageError, Store
 
 
 @pytest.fixture
@@ -30,7 +32,7 @@ def test_full_disk(small_disk: Path) -> None:
     before = view(ledger)
     saved = []
 
-    def fill() -> None:
+    def save() -> None:
         while True:
             number = len(saved)
             store.save(f"{number:064x}", {"weight": torch.full((25_000,), float(number))}, {})
@@ -39,9 +41,8 @@ def test_full_disk(small_disk: Path) -> None:
     with pytest.raises(
         StorageError, match=r"cannot write objects/\S+: No space left on device; free space, or run"
     ):
-        fill()
-    filler = small_disk / "filler"
-    filler.write_bytes(bytes(os.statvfs(small_disk).f_bavail * os.statvfs(small_disk).f_frsize))
+        save()
+    filler = fill(small_disk)
     for write in (lambda: ledger.stage(stage("t5", 20)), ledger.compact):
         with pytest.raises(StorageError, match="No space left on device"):
             write()
@@ -55,6 +56,38 @@ def test_full_disk(small_disk: Path) -> None:
     filler.unlink()
     ledger.compact()
     assert view(ledger) == before
+
+
+def fill(disk: Path) -> Path:
+    filler = disk / "filler"
+    free = os.statvfs(disk)
+    filler.write_bytes(bytes(free.f_bavail * free.f_frsize))
+    return filler
+
+
+def test_a_patient_storage_waits_until_the_disk_has_room(small_disk: Path) -> None:
+    filler = fill(small_disk)
+    threading.Timer(0.5, filler.unlink).start()
+    Storage(str(small_disk), patience_seconds=60.0).write(f"{small_disk}/file", b"content")
+    assert not filler.exists()
+    assert (small_disk / "file").read_bytes() == b"content"
+
+
+def test_patience_has_an_end(small_disk: Path) -> None:
+    fill(small_disk)
+    storage, started = Storage(str(small_disk), patience_seconds=1.0), time.monotonic()
+    with pytest.raises(StorageError, match="No space left on device; free space"):
+        storage.create(f"{small_disk}/file", b"content")
+    assert time.monotonic() - started >= 1.0
+
+
+def test_no_patience_with_what_waiting_does_not_help(tmp_path: Path) -> None:
+    storage = Storage(str(tmp_path), patience_seconds=600.0)
+    assert storage.read(f"{tmp_path}/nothing") is None
+    assert storage.create(f"{tmp_path}/file", b"content")
+    assert not storage.create(f"{tmp_path}/file", b"other")
+    with pytest.raises(StorageError, match="Is a directory"):
+        storage.read(str(tmp_path))
 
 
 def test_limit_on_the_size_of_files(tmp_path: Path) -> None:
