@@ -21,9 +21,8 @@ RAY = (sys.executable, "-m", "ray.scripts.scripts")
 ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AUTH_MODE": "disabled",
-    # A node of a busy machine takes longer to start than Ray would wait.
-    "RAY_agent_register_timeout_ms": "120000",
 }
+AGENTS = ("metrics-export", "dashboard-agent-listen", "dashboard-agent-grpc", "runtime-env-agent")
 PORT = 6399
 START_SECONDS = 120.0
 
@@ -44,6 +43,9 @@ class Host:
         command = [*self.prefix, *RAY, "start", "--block", f"--node-ip-address={self.address}", *options]
         # Nodes that start at once on one machine would choose the same names in one folder.
         command.append(f"--temp-dir={tempfile.mkdtemp(prefix='ray-')}")
+        # A raylet that is to find out its agents' ports by itself dies unless they start within 15 s, as on busy machines.
+        base = 20000 + 10 * int(self.address.rpartition(".")[2])
+        command += [f"--{port}-port={base + number}" for number, port in enumerate(AGENTS)]
         environment = {**os.environ, **ENVIRONMENT}
         self.process = subprocess.Popen(
             command,
