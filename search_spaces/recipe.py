@@ -91,6 +91,15 @@ class Placement(Bundle):
         return (own, *[self.branch or own] * self.branch_workers)
 
 
+class Limits(Frozen):
+    """When a trial counts as hung: it is ended then, and retried like one that died."""
+
+    silence_hours: float = Field(default=24.0, gt=0)
+    """Between two branch points."""
+    deadline_hours: float | None = Field(default=None, gt=0)
+    """For one attempt at the whole trial; what its branch points gave stays."""
+
+
 class Retention(Frozen):
     """What stays in the store when a trial is finished.
 
@@ -126,6 +135,7 @@ class Recipe(TrialConfig):
     """One space, or a union of several sweeps."""
     search: Search = Search()
     resources: Placement = Placement()
+    limits: Limits = Limits()
     retention: Annotated[Retention, BeforeValidator(_retention)] = Retention()
     sources: dict[str, str] = Field(default_factory=dict)
     """Path → where the texts state its value; † marks values read off a figure."""
@@ -231,10 +241,10 @@ class Recipe(TrialConfig):
     def identity(self) -> str:
         """Return 8 hex digits that name what this recipe does.
 
-        What only says how far to go doesn't enter: trials, the stopping rules, resources, retention.
+        What only says how far to go doesn't enter: trials, the stopping rules, resources, limits, retention.
         """
         content = self.model_dump(
-            mode="json", exclude={"resources", "retention", "title", "figure", "sources"}
+            mode="json", exclude={"resources", "limits", "retention", "title", "figure", "sources"}
         )
         content["search"].pop("trials")
         content["search"].pop("early_stop")

@@ -137,6 +137,8 @@ def _sweep(path: str, start: "Callable[[Listener], Run]") -> int:
 
 def _why_unfinished(ended: "Run") -> str:
     """Return why a sweep has not finished, "" if it has."""
+    if ended.storm:
+        return ended.storm
     if ended.status == "failed":
         return f"{ended.failed} of the trials failed, the first with: {_first_failure(ended.path)}"
     return f"stopped after {ended.trials} trials" if ended.status == "stopped" else ""

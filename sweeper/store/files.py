@@ -14,7 +14,7 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,8 +23,7 @@ from fsspec import AbstractFileSystem
 from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
-TEMPORARY = ".tmp"
-"""Ends the name of a file that is being written."""
+from sweeper.store.disks import link, temporary_file, walk
 
 PATIENCE_SECONDS = 120.0
 """How long a sweep that is under way waits for its storage: two minutes, so that a link may be cut for one."""
@@ -32,7 +31,6 @@ FIRST_WAIT, LONGEST_WAIT = 0.2, 15.0
 """Seconds between two tries; they double, and processes that failed at once don't come back at once."""
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 
 
 T = TypeVar("T")
@@ -131,7 +129,7 @@ class Storage:
 
         def write() -> None:
             if self.local:
-                with _temporary(path, content, durable) as temporary:
+                with temporary_file(path, content, durable) as temporary:
                     Path(temporary).replace(path)
             else:
                 self.fs.pipe_file(path, content)
@@ -151,8 +149,8 @@ class Storage:
         def create() -> bool:
             try:
                 if self.local:
-                    with _temporary(path, content, durable) as temporary:
-                        _link(temporary, path)
+                    with temporary_file(path, content, durable) as temporary:
+                        link(temporary, path)
                 else:
                     self.fs.pipe_file(path, content, mode="create")
             except Exception as error:
@@ -217,7 +215,7 @@ class Storage:
         def find() -> dict[str, int]:
             if self.local:
                 # LocalFileSystem.find leaves out a whole directory when one of its files vanishes meanwhile.
-                return dict(_walk(directory))
+                return dict(walk(directory))
             return {path: entry["size"] for path, entry in self.fs.find(directory, detail=True).items()}
 
         return self._patiently("list", directory, find)
@@ -286,60 +284,3 @@ def probe(storage: Storage) -> None:
         raise StorageError(
             f"storage {storage.url}: what was written is not what is read; use another storage"
         )
-
-
-@contextlib.contextmanager
-def _temporary(path: str, content: bytes, durable: bool) -> Iterator[str]:
-    """Write `content` beside `path` for the caller to give it that name; clean up whatever happens."""
-    target, temporary = Path(path), Path(f"{path}.{uuid.uuid4().hex}{TEMPORARY}")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with temporary.open("xb") as file:
-            file.write(content)
-            if durable:
-                file.flush()
-                os.fsync(file.fileno())
-        yield str(temporary)
-        if durable:
-            _sync_directory(target.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _link(temporary: str, path: str) -> None:
-    """Give a finished file its name unless the name is taken.
-
-    Raises:
-        OSError: FileExistsError if it is taken, others if the name can't be given.
-    """
-    try:
-        os.link(temporary, path)
-    except OSError as error:
-        if error.errno not in _NO_HARD_LINKS:
-            raise
-        # Exclusive everywhere, but not whole if we are killed in the middle: readers check what they parse.
-        with Path(path).open("xb") as file:
-            file.write(Path(temporary).read_bytes())
-
-
-def _sync_directory(directory: Path) -> None:
-    if os.name == "posix":
-        descriptor = os.open(directory, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-def _walk(directory: str) -> Iterator[tuple[str, int]]:
-    for folder, _, names in os.walk(directory, onerror=_raise_unless_gone):
-        for name in names:
-            path = f"{folder}/{name}"
-            with contextlib.suppress(FileNotFoundError):
-                yield path, Path(path).stat().st_size
-
-
-def _raise_unless_gone(error: OSError) -> None:
-    # Whoever lists what runs refer to must not mistake what it can't see for nothing.
-    if not isinstance(error, FileNotFoundError):
-        raise error

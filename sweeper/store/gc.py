@@ -3,7 +3,8 @@
 import time
 from dataclasses import dataclass
 
-from sweeper.store.files import TEMPORARY, Storage, StorageError
+from sweeper.store.disks import TEMPORARY
+from sweeper.store.files import Storage, StorageError
 from sweeper.store.leases import current_leases, lease
 from sweeper.store.ledger import LEASE_SECONDS, Ledger, list_runs
 from sweeper.store.objects import object_path, objects

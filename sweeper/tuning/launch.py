@@ -22,6 +22,7 @@ from sweeper.store.leases import current_leases, lease, this_host
 from sweeper.store.ledger import LEASE_SECONDS
 from sweeper.tuning.cluster import connected, slots
 from sweeper.tuning.drain import Drain, drain_on_signal
+from sweeper.tuning.failures import Failures
 from sweeper.tuning.job import Job, Suggested, code_of, default_name
 from sweeper.tuning.preflight import check_nodes, check_recipe
 from sweeper.tuning.progress import Counter, Listener
@@ -42,6 +43,8 @@ class Run:
     failed: int
     stopped_early: str = ""
     """Why the search ended itself before its last trial, in words; empty if it didn't."""
+    storm: str = ""
+    """Why so many trials failed that the sweep ended itself, in words; empty if they didn't."""
 
     @cached_property
     def critical_point(self) -> CriticalPoint | None:
@@ -161,27 +164,40 @@ def _open(job: Job) -> Job:
 
 def _sweep(job: Job, history: History, listener: Listener | None) -> Run:
     ledger = job.ledger()
-    drain = Drain(ledger)
+    drain, failures = Drain(ledger), Failures()
     concurrency = min(history.remaining, slots(job.recipe.resources))
-    space: dict[str, Any] = {}
-    search: GridSearch | NoiseSearch
-    if job.recipe.search.sampler == "grid":
-        points = Points(suggested.to_config() for suggested in history.unfinished)
-        space = {"suggested": tune.grid_search(points)}
-        search, samples = GridSearch(history, drain, concurrency), 1
-    else:
-        search, samples = NoiseSearch(history, drain, concurrency), history.remaining
-    counter = Counter(ledger.path, history.total, len(history.finished), drain, listener)
-    with drain_on_signal(drain), tempfile.TemporaryDirectory(prefix="sweeper-") as scratch:
-        _tuner(job, space, search, samples, counter, scratch).fit()
-    for config, error in counter.failures:
+    counter = Counter(ledger.path, history.total, len(history.finished), drain, failures, listener)
+    with drain_on_signal(drain):
+        if job.recipe.search.sampler == "grid":
+            points = [suggested.to_config() for suggested in history.unfinished]
+            _run_points(job, points, concurrency, history, drain, counter)
+        else:
+            _tune(job, {}, NoiseSearch(history, drain, concurrency), history.remaining, counter)
+        while failures.to_do and not drain():
+            points, beside_others = failures.take()
+            _run_points(job, points, concurrency if beside_others else 1, history, drain, counter)
+    for config, error in failures.lost:
         _record_failure(job, Suggested.from_config(config), error)
     if drain.problem:
         raise drain.problem
     ledger.compact()
-    after = History(job)
-    status: RunStatus = "failed" if counter.failures else "stopped" if after.remaining else "done"
-    return Run(ledger.path, status, len(after.finished), len(counter.failures), after.stopped_early)
+    after, failed = History(job), failures.lost or failures.storm
+    status: RunStatus = "failed" if failed else "stopped" if after.remaining else "done"
+    return Run(
+        ledger.path, status, len(after.finished), len(failures.lost), after.stopped_early, failures.storm
+    )
+
+
+def _run_points(
+    job: Job, points: list[dict[str, Any]], concurrency: int, history: History, drain: Drain, counter: Counter
+) -> None:
+    space = {"suggested": tune.grid_search(Points(points))}
+    _tune(job, space, GridSearch(history, drain, concurrency), 1, counter)
+
+
+def _tune(job: Job, space: dict[str, Any], search: Any, samples: int, counter: Counter) -> None:
+    with tempfile.TemporaryDirectory(prefix="sweeper-") as scratch:
+        _tuner(job, space, search, samples, counter, scratch).fit()
 
 
 def _tuner(

@@ -10,7 +10,8 @@ from ray import tune
 
 from sweeper.store import StorageError
 from sweeper.tuning.drain import Drain
-from sweeper.tuning.trainable import DRAINED, PROBLEM
+from sweeper.tuning.failures import Failures, back_off
+from sweeper.tuning.trainable import DRAINED, OUT_OF_MEMORY, PROBLEM, WAIT
 
 
 @dataclass(frozen=True)
@@ -51,13 +52,13 @@ class Counter(tune.Callback):
         total: int,
         replayed: int,
         drain: Drain,
+        failures: Failures,
         listener: Listener | None,
     ) -> None:
         self._path, self._total, self._replayed = path, total, replayed
         self._drain = drain
         self._listener = listener
-        self.failures: list[tuple[dict[str, Any], str]] = []
-        """Suggestion and reason of each trial that died for good."""
+        self._failures = failures
         self._started = time.monotonic()
         self._running: set[str] = set()
         self._epochs: dict[str, float] = {}
@@ -77,7 +78,7 @@ class Counter(tune.Callback):
             replayed=self._replayed,
             done=sum(counts.values()),
             running=len(self._running),
-            failed=len(self.failures),
+            failed=len(self._failures.lost),
             diverged=counts["diverged"],
             at_chance=counts["at_chance"],
             epochs=sum(self._epochs.values()),
@@ -99,6 +100,7 @@ class Counter(tune.Callback):
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
         """Count the epochs of a branch point."""
+        self._failures.reported()
         self._epochs[trial.trial_id] = result.get("epochs", self._epochs.get(trial.trial_id, 0.0))
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
@@ -108,25 +110,41 @@ class Counter(tune.Callback):
         if result.get(PROBLEM):
             # No other trial would fare better in a storage that is full.
             self._drain.fail(StorageError(result[PROBLEM]))
+        if result.get(OUT_OF_MEMORY):
+            self._failures.died(trial.config["suggested"], result[OUT_OF_MEMORY])
         if not result.get(DRAINED):
+            self._failures.ended()
             self._counts[result.get("status", "ok")] += 1
         if result.get("epochs_saved"):
             self._saved.append(result["epochs_saved"])
         self._tell()
 
+    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Let a trial that died and starts again wait a while, unless it was its node that died."""
+        self._running.discard(trial.trial_id)
+        if self._failures.retried(_error(trial)) == "node":
+            trial.max_failures += 1
+        else:
+            trial.config[WAIT] = back_off(trial.num_failures)
+        self._weather()
+
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Count a trial that died once more than it may."""
         self._running.discard(trial.trial_id)
-        self.failures.append((trial.config["suggested"], _last_line(trial)))
+        self._failures.died(trial.config["suggested"], _error(trial))
+        self._weather()
         self._tell()
+
+    def _weather(self) -> None:
+        if self._failures.storm:
+            self._drain.request()
 
     def _tell(self) -> None:
         if self._listener is not None:
             self._listener(self.progress())
 
 
-def _last_line(trial: Any) -> str:
-    lines = (
-        Path(trial.error_file).read_text(encoding="utf-8").strip().splitlines() if trial.error_file else []
-    )
-    return lines[-1] if lines else "the worker died"
+def _error(trial: Any) -> str:
+    """Return the text of what a trial last died of."""
+    text = Path(trial.error_file).read_text(encoding="utf-8") if trial.error_file else ""
+    return text.rpartition("Failure # ")[2].partition("\n")[2]

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import torch
 from ray import tune
 
 from analysis.records import MergeRecord, Outcome, Stage, Status
@@ -18,10 +19,14 @@ from sweeper.tuning.branches import BranchWorkers
 from sweeper.tuning.early import EarlyStop, Foretold
 from sweeper.tuning.job import Job, Suggested
 from sweeper.tuning.told import view
+from sweeper.tuning.watch import Overdue, Watch
 
 METRIC = "objective"
 DRAINED = "drained"
 PROBLEM = "problem"
+OUT_OF_MEMORY = "out_of_memory"
+WAIT = "wait_seconds"
+"""In a trial's config: how long its next attempt waits before it starts."""
 
 
 class TrialRunner(tune.Trainable):
@@ -49,11 +54,20 @@ class TrialRunner(tune.Trainable):
         return True
 
     def step(self) -> dict[str, Any]:
-        """Run to the next branch point; a storage that fails ends the trial as drained, and says why."""
+        """Run to the next branch point; what other trials would meet as well ends this one as drained, and says why.
+
+        Raises:
+            TimeoutError: if the trial hangs.
+        """
         try:
             return self._advance()
         except StorageError as error:
             return {METRIC: self._objective(), DRAINED: True, PROBLEM: str(error), "done": True}
+        except (MemoryError, torch.OutOfMemoryError) as error:
+            reason = f"{type(error).__name__}: {error}"
+            return {METRIC: self._objective(), DRAINED: True, OUT_OF_MEMORY: reason, "done": True}
+        except Overdue as overdue:
+            raise TimeoutError(str(overdue)) from None
 
     def _advance(self) -> dict[str, Any]:
         if self.ledger.stop_requested():
@@ -62,7 +76,8 @@ class TrialRunner(tune.Trainable):
                     self._record(sent)
             return {METRIC: self._objective(), DRAINED: True, "done": True}
         started = time.perf_counter(), time.process_time()
-        stage = next(self.stages, None)
+        with self.watch():
+            stage = next(self.stages, None)
         self.wall_seconds += time.perf_counter() - started[0]
         self.cpu_seconds += time.process_time() - started[1]
         if stage is None:
@@ -89,6 +104,8 @@ class TrialRunner(tune.Trainable):
         """Do nothing: `setup` has looked into the ledger."""
 
     def _take_up(self, config: dict[str, Any]) -> None:
+        time.sleep(config.get(WAIT, 0.0))
+        self.watch = Watch(self.job.recipe.limits)
         self.suggested = Suggested.from_config(config["suggested"])
         trial, self.trial_config = self.job.trial(self.suggested)
         done = self.ledger.stages(trial)

@@ -109,3 +109,35 @@ class Crowd(nn.Linear):
 def crowd_model(task: Task, folder: str, size: int) -> nn.Module:
     """Proves that so many trials run at once."""
     return Crowd(task.input_shape[0], task.classes, Path(folder), size)
+
+
+def hungry_model(task: Task, folder: str) -> nn.Module:
+    """Runs out of memory if another process trains one at the same time; waits for that to happen."""
+
+    class Hungry(nn.Linear):
+        def forward(self, inputs: Tensor) -> Tensor:
+            if self.training and torch.is_grad_enabled():
+                mine = Path(folder) / str(os.getpid())
+                mine.touch()
+                time.sleep(0.05)
+                if len(list(Path(folder).iterdir())) > 1:
+                    time.sleep(0.1)  # the other one is to notice as well
+                    mine.unlink()
+                    raise MemoryError("no room for two")
+                mine.unlink()
+            return super().forward(inputs)
+
+    return Hungry(task.input_shape[0], task.classes)
+
+
+def hanging_model(task: Task, marker: str) -> nn.Module:
+    """Hangs once, ever."""
+
+    class Hanging(nn.Linear):
+        def forward(self, inputs: Tensor) -> Tensor:
+            if not Path(marker).exists():
+                Path(marker).touch()
+                time.sleep(600)
+            return super().forward(inputs)
+
+    return Hanging(task.input_shape[0], task.classes)

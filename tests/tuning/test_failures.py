@@ -1,0 +1,119 @@
+"""What becomes of trials that hang, run out of memory, or fail by the dozen."""
+
+import signal
+import time
+
+import pytest
+import torch
+from ray.exceptions import NodeDiedError, OutOfMemoryError
+
+import sweeper.tuning
+from analysis.reading import read_trials
+from search_spaces.recipe import Limits
+from sweeper.tuning.failures import FIRST, RECENT, Failures, back_off, cause_of
+from sweeper.tuning.watch import Overdue, Watch
+from tests.tuning.test_sweep import imported
+
+
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [
+        (MemoryError(), "memory"),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"), "memory"),
+        (OutOfMemoryError("Task was killed due to the node running low on memory."), "memory"),
+        (NodeDiedError("The node has failed"), "node"),
+        (ZeroDivisionError("division by zero"), "trial"),
+    ],
+)
+def test_the_cause_of_a_death_is_told_from_its_text(error, cause):
+    assert cause_of(f"Traceback\n{type(error).__name__}: {error}") == cause
+
+
+def test_who_ran_out_of_memory_gets_one_turn_alone():
+    failures = Failures()
+    failures.died({"number": 3}, "MemoryError")
+    assert failures.take() == ([{"number": 3}], False)
+    assert not failures.to_do
+    failures.died({"number": 3}, "MemoryError: again")
+    assert not failures.to_do
+    assert failures.lost == [({"number": 3}, "MemoryError: again")]
+
+
+def test_the_death_of_a_node_is_no_failure():
+    failures = Failures()
+    for _ in range(100):
+        failures.died({"number": 1}, "The actor died because its node has died.")
+        assert failures.take() == ([{"number": 1}], True)
+    assert failures.lost == []
+    assert failures.storm == ""
+
+
+def test_a_sweep_in_which_nothing_works_is_ended_soon():
+    failures = Failures()
+    for _ in range(FIRST):
+        assert failures.storm == ""
+        failures.retried("Traceback\nValueError: wrong")
+    assert failures.storm == f"the first {FIRST} attempts all failed, most often with: ValueError: wrong"
+
+
+def test_a_storm_after_a_calm_ends_the_sweep_and_single_failures_do_not():
+    failures = Failures()
+    failures.reported()
+    for _ in range(200):
+        failures.ended()
+        failures.retried("TypeError: rare")
+    assert failures.storm == ""
+    for _ in range(RECENT):
+        failures.retried("OSError: commonest")
+    assert "attempts failed, most often with: " in failures.storm
+
+
+def test_back_off_grows_and_differs():
+    waits = [[back_off(failures) for _ in range(20)] for failures in (1, 3, 20)]
+    assert max(waits[0]) < min(waits[1]) < max(waits[1]) < min(waits[2])
+    assert len(set(waits[2])) > 1
+    assert max(waits[2]) <= 60
+
+
+@pytest.mark.parametrize(
+    ("limits", "reason"),
+    [
+        ({"silence_hours": 1e-5}, "reported nothing for 1e-05 h"),
+        ({"deadline_hours": 1e-5}, "past its deadline"),
+    ],
+)
+def test_what_hangs_is_interrupted(limits, reason):
+    watch, before = Watch(Limits(**limits)), signal.getsignal(signal.SIGALRM)
+    with pytest.raises(Overdue, match=reason), watch():
+        time.sleep(60)
+    with watch():
+        pass
+    assert signal.getsignal(signal.SIGALRM) == before
+    assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
+
+
+@pytest.mark.slow
+def test_a_trial_that_hangs_is_ended_and_retried(ray_cluster, tmp_path):
+    recipe = imported("hanging_model", [0.01], marker=str(tmp_path / "hung"))
+    recipe = recipe.model_copy(update={"limits": Limits(silence_hours=30 / 3600)})
+    run = sweeper.tuning.run(recipe, str(tmp_path / "sweeps"))
+    assert (tmp_path / "hung").exists()
+    assert (run.status, run.trials, run.failed) == ("done", 1, 0)
+
+
+def test_trials_that_need_the_memory_of_two_run_alone(ray_cluster, tmp_path):
+    (tmp_path / "inside").mkdir()
+    recipe = imported("hungry_model", [0.01, 0.02], folder=str(tmp_path / "inside"))
+    recipe = recipe.model_copy(update={"trunk": recipe.trunk.model_copy(update={"epochs": 2})})
+    run = sweeper.tuning.run(recipe, str(tmp_path / "sweeps"))
+    assert (run.status, run.trials, run.failed, run.storm) == ("done", 2, 0, "")
+
+
+def test_a_storm_of_failures_ends_the_sweep_and_names_the_commonest(ray_cluster, tmp_path):
+    (tmp_path / "broken").touch()
+    recipe = imported("broken_model", [0.01 * n for n in range(1, 9)], only_if=str(tmp_path / "broken"))
+    run = sweeper.tuning.run(recipe, str(tmp_path / "sweeps"))
+    assert run.status == "failed"
+    assert "attempts all failed, most often with: RuntimeError: the network is broken" in run.storm
+    assert run.failed < 8
+    assert len(read_trials(run.path)) < 8
