@@ -1,9 +1,12 @@
 """Many short trials in one sweep: overhead, the driver's memory, and what it costs to resume.
 
-    python -m benchmarks.scale --trials 10000 [--sampler grid|random|critical_noise] [--nodes 4] [--storage FOLDER]
+    python -m benchmarks.scale --trials 10000 [--sampler grid|random|tpe|critical_noise] [--nodes 4] [--storage FOLDER]
+    python -m benchmarks.scale --trials 10000 --resume-only
 
 The overhead per trial is that of `benchmarks.overhead`, (wall − Σ trial seconds / slots) / trials. Lines are printed as
 the sweep goes on, so that one sees what grows with the number of trials. A folder of an earlier call goes on.
+`--resume-only` trains nothing: it writes the ledger of such a grid, as a driver that was killed near its end leaves it
+and as a finished one does, and measures what a new driver needs to read it.
 """
 
 import argparse
@@ -19,10 +22,11 @@ import ray
 
 import sweeper.tuning
 from analysis.reading import read_trials
+from analysis.records import Outcome, Stage, Suggestion
 from search_spaces import Recipe, parse_recipe
 from sweeper.tuning import Progress
 from sweeper.tuning.cluster import connected, slots
-from sweeper.tuning.job import Job
+from sweeper.tuning.job import Job, Suggested, grid_order
 from sweeper.tuning.searcher import History
 
 LINES = 20
@@ -76,20 +80,58 @@ def measure(sampler: str, trials: int, nodes: int, storage: str) -> dict[str, fl
         started = time.perf_counter()
         run = sweeper.tuning.run(asked, storage, name=f"{sampler}-{trials}", listener=Growth())
         wall, at_once = time.perf_counter() - started, slots(asked.resources)
-    table = read_trials(run.path)
-    history, resumed = (
-        (time.perf_counter(), time.process_time()),
-        Job(asked, storage, run.path.rpartition("/")[2]),
-    )
-    assert not History(resumed).remaining
+    trained = float(read_trials(run.path)["wall_seconds"].sum())
     return {
         "trials": run.trials,
         "slots": at_once,
-        "trial_seconds": float(table["wall_seconds"].mean()),
-        "overhead_seconds": (wall - float(table["wall_seconds"].sum()) / at_once) / trials,
+        "trial_seconds": trained / run.trials,
+        "overhead_seconds": (wall - trained / at_once) / trials,
+        **resume(Job(asked, storage, run.path.rpartition("/")[2])),
         "driver_gib": peak_gib(),
-        "resume_wall_seconds": time.perf_counter() - history[0],
-        "resume_cpu_seconds": time.process_time() - history[1],
+    }
+
+
+def measure_resume(trials: int, storage: str) -> dict[str, dict[str, float]]:
+    """Return what it costs to read the ledger of a killed and of a finished grid."""
+    job = Job(recipe("grid", trials), storage, "run")
+    ledger = job.ledger()
+    points = [Suggested(number, point) for number, point in enumerate(grid_order(job.recipe))]
+    config = job.trial(points[0])[1].model_dump(mode="json")
+    for suggested in points:
+        name = job.trial(suggested)[0]
+        common = {"trial": name, "attempt": 0, "number": suggested.number, "time": 0.0}
+        ledger.suggest(Suggestion(overrides=dict(suggested.point), config=config, **common))
+        stage = {
+            "trial": name,
+            "attempt": 0,
+            "branch_step": 1,
+            "records": (),
+            "measurements": (),
+            "trained": {},
+        }
+        ledger.stage(Stage(**stage))
+        ended = {
+            "status": "ok",
+            "objective": 0.0,
+            "epochs_trained": 1.0,
+            "wall_seconds": 1.0,
+            "cpu_seconds": 1.0,
+        }
+        ledger.outcome(Outcome(host="", **ended, **common))
+    killed = resume(job)
+    started = time.process_time()
+    ledger.compact()
+    compaction = {"cpu_seconds": time.process_time() - started}
+    return {"killed": killed, "compaction": compaction, "finished": resume(job)}
+
+
+def resume(job: Job) -> dict[str, float]:
+    """Return what it costs to find that nothing is left to do."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    assert not History(job).remaining
+    return {
+        "resume_wall_seconds": time.perf_counter() - wall,
+        "resume_cpu_seconds": time.process_time() - cpu,
     }
 
 
@@ -124,6 +166,10 @@ if __name__ == "__main__":
     parser.add_argument("--trials", type=int, default=10_000)
     parser.add_argument("--nodes", type=int, default=1)
     parser.add_argument("--storage", default=None)
+    parser.add_argument("--resume-only", action="store_true")
     chosen = parser.parse_args()
     folder = chosen.storage or tempfile.mkdtemp(prefix="scale-")
-    print(json.dumps(measure(chosen.sampler, chosen.trials, chosen.nodes, folder), indent=2))
+    if chosen.resume_only:
+        print(json.dumps(measure_resume(chosen.trials, folder), indent=2))
+    else:
+        print(json.dumps(measure(chosen.sampler, chosen.trials, chosen.nodes, folder), indent=2))
