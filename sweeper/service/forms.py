@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from search_spaces.paths import rivals
 from search_spaces.recipe import Recipe
 from sweeper.service.models import RECIPE_SCHEMA
 
@@ -42,6 +43,7 @@ def form_fields(recipe: Recipe) -> dict[str, list[Field]]:
     """Return section → its fields, with the values of `recipe`; what its space varies is a section first."""
     content = recipe.model_dump(mode="json")
     varied = {path for space in recipe.space for path in space.paths}
+    varied |= {rival for path in varied for rival in rivals(path)}
     sections = {}
     if len(content["space"]) == 1:
         domains = {path: value for path, value in content["space"][0].items() if path != "points"}
