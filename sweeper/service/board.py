@@ -136,7 +136,8 @@ class Board:
         seen = self._seen.get(name)
         if seen is None or not seen.known:
             return Sweep(name=name, state="unknown", job=job and job.id)
-        if seen.status is None and job is None and not seen.problem:
+        # A job that has succeeded had a run, which somebody has deleted since.
+        if seen.status is None and not seen.problem and (job is None or job.status == "SUCCEEDED"):
             return None
         state, reason = _state(seen, job)
         status = seen.status or {}
