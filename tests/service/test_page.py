@@ -76,7 +76,9 @@ def test_a_sweep_from_the_form_to_its_report(page, head, tmp_path):
 
         press(page, "Open the report")
         until(page, "document.querySelector('#report iframe') && true")
-        time.sleep(5)
+        report = "document.querySelector('#report iframe')"
+        loaded = f"new Promise(done => {{ {report}.onload = () => done(true); setTimeout(() => done(false), 120000) }})"
+        assert page.evaluate(loaded)
         assert page.complaints == []
         for scheme in ("light", "dark"):
             page.call(

@@ -16,7 +16,8 @@ async function draw() {
     await Plotly.react(place, data, { ...layout, ...clear }, { displaylogo: false, responsive: true, displayModeBar: false });
   }
   const drawn = Object.keys(figures).length;
-  parent.postMessage({ drawn, height: drawn && document.body.scrollHeight }, "*");
+  // The body has margins of eight pixels, which its height leaves out.
+  parent.postMessage({ drawn, height: drawn && document.body.offsetHeight + 16 }, "*");
 }
 
 addEventListener("message", (event) => {
