@@ -35,7 +35,7 @@ ATTEMPTS = 6
 
 def recipe(trials: int, diary: Path) -> Recipe:
     """Return a grid of trials of about a second, with three branch points each."""
-    scales = [1e-3 * 1.1**number for number in range(-(-trials // 2))]
+    scales = [1e-2 * 1.1**number for number in range(-(-trials // 2))]
     content: dict[str, Any] = {
         "name": "drill",
         "task": {"name": "digits", "train_size": 100, "validation_size": 200},
@@ -81,14 +81,19 @@ class Sweep:
     def __init__(self, folder: Path, trials: int, head: Host) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.storage, self.diary, self._head = folder / "storage", folder / "diary", head
+        # The same for every sweep, since it is part of the model, and so of every key.
+        self._open_diary = folder.parent / "diary"
         self.trials = trials
         self._recipe = folder / "recipe.yaml"
-        self._recipe.write_text(to_yaml(recipe(trials, self.diary)), encoding="utf-8")
+        self._recipe.write_text(to_yaml(recipe(trials, self._open_diary)), encoding="utf-8")
         self.drivers = 0
         self._driver: subprocess.Popen[str] | None = None
 
     def run(self) -> None:
         """Run drivers until one says that the sweep is done."""
+        if self.diary.exists():
+            return
+        self._open_diary.unlink(missing_ok=True)
         for _ in range(ATTEMPTS):
             self.drivers += 1
             command = [*self._head.prefix, sys.executable, "-m", "tests.faults.driver", str(self._recipe)]
@@ -105,6 +110,7 @@ class Sweep:
             ):
                 output = self._driver.communicate()[0]
             if output.endswith(f"done {self.trials} 0\n"):
+                self._open_diary.rename(self.diary)
                 return
         raise AssertionError(f"the sweep does not end: {output}")
 
@@ -123,7 +129,9 @@ class Sweep:
         if not Path(self.path, "run.json").exists():
             return {}
         trials = read_trials(self.path)
-        return {row["trial"]: row for row in trials[trials.status == "ok"].to_dict("records")}
+        return {
+            row["trial"]: row for row in trials[~trials.status.isin(["running", "failed"])].to_dict("records")
+        }
 
     def records(self) -> pd.DataFrame:
         """Return what must be equal."""
