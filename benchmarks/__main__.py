@@ -7,7 +7,7 @@ from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks import branch_workers, demo, epochs, overhead, requests, train_epoch
+from benchmarks import branch_workers, demo, epochs, overhead, replicas, requests, train_epoch
 
 BENCHMARKS = {
     "train_epoch": train_epoch.main,
@@ -16,6 +16,7 @@ BENCHMARKS = {
     "demo": demo.main,
     "branch_workers": branch_workers.main,
     "requests": requests.main,
+    "replicas": replicas.main,
 }
 PACKAGES = ("torch", "torchvision", "ray", "optuna", "numpy")
 

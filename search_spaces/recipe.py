@@ -72,6 +72,8 @@ class Placement(Bundle):
     """What a branch worker reserves; None is what the trial does."""
     strategy: Literal["PACK", "SPREAD"] = "PACK"
     """Whether Ray puts a trial's processes on as few nodes as it can, or on as many."""
+    replicas: Literal["separate", "fused", "auto"] = "separate"
+    """Whether a process trains the branches of a branch point one by one or all at once; auto is what is faster."""
     data_parallel: PositiveInt = 1
 
     @model_validator(mode="after")
@@ -163,6 +165,14 @@ class Recipe(TrialConfig):
             )
         if self.search.early_stop:
             self._check_early_stop()
+        return self
+
+    @model_validator(mode="after")
+    def _resources_consistent(self) -> Self:
+        if self.train.compile and self.resources.replicas != "separate":
+            raise ValueError(
+                f"resources/replicas: {self.resources.replicas} can't be with train/compile; leave out one of them"
+            )
         return self
 
     @model_validator(mode="after")

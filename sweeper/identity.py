@@ -52,11 +52,11 @@ def training_identity(train: TrainConfig, steps_per_epoch: int) -> dict[str, Any
     return {"lr": train.resolved_lr, **settings}
 
 
-def branch_identity(branch: BranchConfig, seed: int, end: int) -> dict[str, Any]:
-    """Return the settings of a branch that change its endpoint at step `end`, whatever its siblings are."""
+def branch_identity(branch: BranchConfig, seed: int, end: int, *, fused: bool = False) -> dict[str, Any]:
+    """Return what changes a branch's endpoint at step `end`, whatever its siblings are; `fused` rounds differently."""
     settings = branch.model_dump(mode="json", include={"decay", "optimizer_state", "warmup_epochs"})
     settings = {name: value for name, value in settings.items() if value != LEFT_OUT.get(name, ...)}
-    return {**settings, "seed": seed, "end": end}
+    return {**settings, "seed": seed, "end": end, **({"fused": True} if fused else {})}
 
 
 def label(config: TaskConfig | ModelConfig) -> str:

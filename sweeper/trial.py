@@ -14,7 +14,7 @@ from sweeper.data import Task, build_task, derive_seed
 from sweeper.identity import label
 from sweeper.measuring import Meter, groups
 from sweeper.store import Store
-from sweeper.training import Lineage
+from sweeper.training import Lineage, NewTrainer, Separate
 
 
 @dataclass(frozen=True)
@@ -37,15 +37,16 @@ class Trial:
         name: TrialName = TrialName(),
         retention: Retention = Retention(),
         device: str = "cpu",
+        trainer: NewTrainer = Separate,
     ) -> None:
         self.config = config
         self.name = name
-        self.lineage = Lineage(config, load_task(config.task, device), store, retention, device)
+        self.lineage = Lineage(config, load_task(config.task, device), store, retention, device, trainer)
         self._meter = _meter(config, self.lineage)
 
     def stage(self, step: int) -> Stage:
         """Branch the trunk at `step`, merge the branches, and measure what the merges gained."""
-        ends = [self.lineage.endpoint(step, seed) for seed in self.config.branch.resolved_seeds]
+        ends = [end for seeds in self.lineage.groups for end in self.lineage.endpoints(step, seeds)]
         context = _context(self.config, self.name, step, self.lineage.steps_per_epoch)
         records: list[MergeRecord] = []
         for merge in self.config.merges:
@@ -79,6 +80,7 @@ def run_trial(
     done: Mapping[int, Stage] = MappingProxyType({}),
     enough: Callable[[Mapping[int, Stage]], bool] | None = None,
     branches: Branches = in_turn,
+    trainer: NewTrainer = Separate,
 ) -> Iterator[Stage]:
     """Yield one `Stage` per branch point, in order, but for those that are `done`, by branch step.
 
@@ -87,7 +89,7 @@ def run_trial(
     Whatever the store holds is loaded, not trained again. Divergence is data: a diverged trunk or branch gives
     records with status "diverged". On a CPU the same config gives the same bits.
     """
-    trial = Trial(config, store, name, retention, device)
+    trial = Trial(config, store, name, retention, device, trainer)
     stages = dict(done)
 
     def steps() -> Iterator[int]:

@@ -1,25 +1,25 @@
 """The checkpoints of one trial: what the store has is loaded, what it lacks is trained, once."""
 
-from collections.abc import Callable, Iterable
+import contextlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from search_spaces.base import arguments
 from search_spaces.config import TrialConfig
 from search_spaces.cost import branch_steps, steps_per_epoch
 from search_spaces.recipe import Retention
-from sweeper.data import Task, derive_seed, train_batches
+from sweeper.data import Task, derive_seed
 from sweeper.identity import branch_identity, lineage_identity
 from sweeper.merging import StateDict
-from sweeper.models import build_model, is_convolutional
+from sweeper.models import build_model
 from sweeper.store import Checkpoint, Store, content_key
-from sweeper.training.loop import Diverged, train
-from sweeper.training.optimizers import build_optimizer
+from sweeper.training.loop import Diverged
 from sweeper.training.schedules import Schedule, branch_schedule, trunk_schedule
-from sweeper.training.state import load_state, network_state, state_of
+from sweeper.training.state import network_state, state_of
+from sweeper.training.trainers import Course, NewTrainer, Separate, State
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64, "bf16": torch.float32}
 
@@ -31,6 +31,16 @@ class Endpoint:
     key: str
     seed: int
     state: StateDict | None
+
+
+@dataclass(frozen=True, eq=False)
+class _Branch:
+    """A branch to be trained: its seed, and the keys of what is kept of it."""
+
+    seed: int
+    keys: dict[int, str]
+    """By step, its end the last."""
+    moments: list[str]
 
 
 class Lineage:
@@ -47,6 +57,7 @@ class Lineage:
         store: Store,
         retention: Retention = Retention(),
         device: torch.device | str = "cpu",
+        trainer: NewTrainer = Separate,
     ) -> None:
         self.config = config
         self.task = task
@@ -62,7 +73,7 @@ class Lineage:
         self.network = build_model(
             config.model.name, arguments(config.model), self.task, config.seed, self.dtype, self.device
         )
-        self._channels_last = is_convolutional(self.network)
+        self.trainer = trainer(self.network, task)
         self._initial = state_of(self.network)
         if config.train.compile:
             self.network.compile()
@@ -74,24 +85,30 @@ class Lineage:
     def branch_key(self, start: int, seed: int, end: int, step: int) -> str:
         """Return the key, after `step` steps, of a branch from step `start` of the trunk to step `end`."""
         # A branch's course depends on where it ends, so what it passes on its way is named by that as well.
-        identity = branch_identity(self.config.branch, seed, end)
+        identity = branch_identity(self.config.branch, seed, end, fused=self.trainer.together)
         return content_key({"kind": "branch", "parent": self.trunk_key(start), **identity, "step": step})
+
+    @property
+    def groups(self) -> list[tuple[int, ...]]:
+        """The seeds of a branch point's branches, those together that are trained together."""
+        seeds = self.config.branch.resolved_seeds
+        return [seeds] if self.trainer.together else [(seed,) for seed in seeds]
 
     def trunk(self, step: int) -> Checkpoint:
         """Return the trunk at branch point `step`, with its optimizer's state."""
         key = self.trunk_key(step)
 
-        def advance() -> dict[str, Tensor]:
+        def advance(missing: Sequence[str]) -> list[State | Diverged]:
             earlier = [other for other in self.branch_steps if other < step]
             source = self.trunk(earlier[-1]) if earlier else Checkpoint(self._initial, {"status": "ok"})
             if source.meta["status"] == "diverged":
-                raise Diverged(source.meta["step"])
+                return [Diverged(source.meta["step"])]
             schedule = trunk_schedule(self.config.train, self.steps_per_epoch)
             seed = derive_seed("trunk", self.config.seed)
-            self._load(source, fresh=not earlier)
-            return self._train(key, seed, schedule, earlier[-1] if earlier else 0, step)
+            course = Course(source.tensors, seed, schedule, self.config.train)
+            return self._train({key: course}, earlier[-1] if earlier else 0, step)
 
-        return self._obtain(key, step, advance)
+        return self._obtain({key: []}, step, advance)[0]
 
     def reach(self, step: int) -> None:
         """Train the trunk to branch point `step`, unless all of its branches are in the store."""
@@ -103,30 +120,60 @@ class Lineage:
 
     def endpoint(self, step: int, seed: int) -> Endpoint:
         """Return the endpoint of the branch from branch point `step` whose data order `seed` decides."""
-        branch = self.config.branch
-        schedule, end = branch_schedule(self.config.train, branch, step, self.steps_per_epoch)
-        keys, moments = self._branch_keys(step, seed)
+        return self.endpoints(step, [seed])[0]
 
-        def decay() -> dict[str, Tensor]:
+    def endpoints(self, step: int, seeds: Sequence[int]) -> list[Endpoint]:
+        """Return the endpoints of the branches from branch point `step` with these seeds, trained together."""
+        schedule, end = branch_schedule(self.config.train, self.config.branch, step, self.steps_per_epoch)
+        plans = {}
+        for seed in seeds:
+            keys, moments = self._branch_keys(step, seed)
+            plans[keys[end]] = _Branch(seed, keys, moments)
+
+        def decay(missing: Sequence[str]) -> list[State | Diverged]:
             source = self.trunk(step)
             if source.meta["status"] == "diverged":
-                raise Diverged(source.meta["step"])
-            self._load(source, fresh=branch.optimizer_state == "fresh")
-            data_seed, start = derive_seed("branch", self.config.seed, seed), step
-            state: dict[str, Tensor] = {}
-            for stop, stop_key in keys.items():
-                state = self._train(stop_key, data_seed, schedule, start, stop)
-                start = stop
-                if stop != end:
-                    self.store.save(stop_key, network_state(state), self._meta("ok", stop))
-            for kept in moments:
-                self.store.save(kept, state, self._meta("ok", end))
-                self.trained[kept] = 0.0
-            return network_state(state)
+                return [Diverged(source.meta["step"])] * len(missing)
+            fresh = self.config.branch.optimizer_state == "fresh"
+            begin = network_state(source.tensors) if fresh else source.tensors
+            branches = [plans[key] for key in missing]
+            return self._decay(branches, begin, schedule, step)
 
-        checkpoint = self._obtain(keys[end], end, decay, [*keys.values(), *moments])
-        state = checkpoint.tensors if checkpoint.meta["status"] == "ok" else None
-        return Endpoint(keys[end], seed, state)
+        wanted = {key: [*plan.keys.values(), *plan.moments] for key, plan in plans.items()}
+        found = self._obtain(wanted, end, decay)
+        return [
+            Endpoint(key, plan.seed, checkpoint.tensors if checkpoint.meta["status"] == "ok" else None)
+            for (key, plan), checkpoint in zip(plans.items(), found, strict=True)
+        ]
+
+    def _decay(
+        self, branches: Sequence["_Branch"], begin: State, schedule: Schedule, start: int
+    ) -> list[State | Diverged]:
+        """Train branches of one branch point to their end, saving what is kept on the way."""
+        states: dict[int, State | Diverged] = {branch.seed: begin for branch in branches}
+        at = start
+        for stop in branches[0].keys:
+            courses = {}
+            for branch in branches:
+                state, seed = states[branch.seed], derive_seed("branch", self.config.seed, branch.seed)
+                if not isinstance(state, Diverged):
+                    courses[branch] = Course(state, seed, schedule, self.config.train)
+            results = self._train({branch.keys[stop]: course for branch, course in courses.items()}, at, stop)
+            at = stop
+            for branch, result in zip(courses, results, strict=True):
+                states[branch.seed] = result
+                if not isinstance(result, Diverged):
+                    self._keep(branch, stop, result)
+        return [state if isinstance(state, Diverged) else network_state(state) for state in states.values()]
+
+    def _keep(self, branch: "_Branch", step: int, state: State) -> None:
+        """Save what retention keeps of a branch besides its endpoint."""
+        if step != max(branch.keys):
+            self.store.save(branch.keys[step], network_state(state), self._meta("ok", step))
+            return
+        for key in branch.moments:
+            self.store.save(key, state, self._meta("ok", step))
+            self.trained[key] = 0.0
 
     def take_trained(self) -> dict[str, float]:
         """Return the epochs trained since the last call, by the key of what they gave."""
@@ -140,53 +187,47 @@ class Lineage:
                 self.store.delete(key)
 
     def _obtain(
-        self, key: str, step: int, make: Callable[[], dict[str, Tensor]], wanted: list[str] | None = None
-    ) -> Checkpoint:
-        found = self._find(key, wanted)
-        if found is None:
-            with self.store.lease(key):
-                # Another trial may have trained it while this one waited for the lease.
-                found = self._find(key, wanted)
-                if found is None:
-                    try:
-                        found = Checkpoint(make(), self._meta("ok", step))
-                    except Diverged as diverged:
-                        found = Checkpoint({}, self._meta("diverged", diverged.step))
-                    self.store.save(key, found.tensors, found.meta)
-                    self.trained.setdefault(key, 0.0)
-        return found
+        self,
+        wanted: Mapping[str, list[str]],
+        step: int,
+        make: Callable[[Sequence[str]], Sequence[State | Diverged]],
+    ) -> list[Checkpoint]:
+        """Return checkpoints of trunk or branches at `step`, making those that the store lacks all at once.
 
-    def _find(self, key: str, wanted: list[str] | None) -> Checkpoint | None:
+        `wanted` maps their keys to those that must be there as well.
+        """
+        found = {key: self._find(key, others) for key, others in wanted.items()}
+        missing = [key for key, checkpoint in found.items() if checkpoint is None]
+        with contextlib.ExitStack() as leases:
+            # In one order everywhere, so that two trials that want the same ones don't wait for each other.
+            for key in sorted(missing):
+                leases.enter_context(self.store.lease(key))
+            # Another trial may have trained them while this one waited for the leases.
+            found |= {key: self._find(key, wanted[key]) for key in missing}
+            missing = [key for key in missing if found[key] is None]
+            for key, made in zip(missing, make(missing) if missing else [], strict=True):
+                if isinstance(made, Diverged):
+                    checkpoint = Checkpoint({}, self._meta("diverged", made.step))
+                else:
+                    checkpoint = Checkpoint(made, self._meta("ok", step))
+                self.store.save(key, checkpoint.tensors, checkpoint.meta)
+                self.trained.setdefault(key, 0.0)
+                found[key] = checkpoint
+        return [checkpoint for checkpoint in found.values() if checkpoint is not None]
+
+    def _find(self, key: str, others: list[str]) -> Checkpoint | None:
         found = self.store.load(key, device=self.device)
-        if found is None or found.meta["status"] == "diverged" or wanted is None:
+        if found is None or found.meta["status"] == "diverged":
             return found
-        return found if all(self.store.contains(other) for other in wanted) else None
+        return found if all(self.store.contains(other) for other in others) else None
 
-    def _load(self, source: Checkpoint, fresh: bool) -> None:
-        self._optimizer = build_optimizer(self.network.parameters(), self.config.train)
-        load_state(source.tensors, self.network, None if fresh else self._optimizer)
-
-    def _train(self, key: str, seed: int, schedule: Schedule, start: int, stop: int) -> dict[str, Tensor]:
-        train_config = self.config.train
-        batches = train_batches(
-            self.task,
-            train_config.batch_size,
-            train_config.augment,
-            seed,
-            start,
-            stop,
-            dtype=self.dtype,
-            channels_last=self._channels_last,
-        )
-        autocast = train_config.precision == "bf16"
-        try:
-            train(self.network, self._optimizer, batches, schedule, start, seed, autocast=autocast)
-        except Diverged as diverged:
-            stop = diverged.step
-            raise
-        finally:
-            self.trained[key] = (stop - start) / self.steps_per_epoch
-        return state_of(self.network, self._optimizer)
+    def _train(self, courses: Mapping[str, Course], start: int, stop: int) -> list[State | Diverged]:
+        """Train the courses, by the keys of what they give, and count their epochs."""
+        results = self.trainer.train(list(courses.values()), start, stop)
+        for key, result in zip(courses, results, strict=True):
+            reached = result.step if isinstance(result, Diverged) else stop
+            self.trained[key] = (reached - start) / self.steps_per_epoch
+        return results
 
     def _branch_keys(self, start: int, seed: int) -> tuple[dict[int, str], list[str]]:
         """Return the keys of a branch's checkpoints by step, its end the last, and of its moments if they are kept.

@@ -13,6 +13,7 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from analysis.records import Stage
 from search_spaces.config import TrialConfig
+from sweeper.training import NewTrainer
 from sweeper.trial import Trial, TrialName
 from sweeper.tuning.job import Job
 
@@ -27,11 +28,14 @@ class Origin:
     job: Job
     config: TrialConfig
     name: TrialName
+    trainer: NewTrainer
 
     def trial(self) -> Trial:
         """Build the trial in this process."""
         device = self.job.enter(self.job.recipe.resources.bundles[-1])
-        return Trial(self.config, self.job.store(), self.name, self.job.recipe.retention, device)
+        return Trial(
+            self.config, self.job.store(), self.name, self.job.recipe.retention, device, self.trainer
+        )
 
 
 class BranchWorkers:
@@ -41,7 +45,7 @@ class BranchWorkers:
     their branch point in the store, wherever they run; Ray starts a lost one again, from there.
     """
 
-    def __init__(self, job: Job, config: TrialConfig, name: TrialName) -> None:
+    def __init__(self, job: Job, config: TrialConfig, name: TrialName, trainer: NewTrainer) -> None:
         placement = job.recipe.resources
         bundle = placement.bundles[-1]
         group = get_current_placement_group()
@@ -53,8 +57,7 @@ class BranchWorkers:
             "max_retries": placement.retries,
             "scheduling_strategy": PlacementGroupSchedulingStrategy(group),
         }
-        self._seeds = config.branch.resolved_seeds
-        self._origin = ray.put(Origin(job, config, name))
+        self._origin = ray.put(Origin(job, config, name, trainer))
         self._waiting: deque[Future[tuple[Stage, float]]] = deque()
         self.cpu_seconds = 0.0
 
@@ -62,7 +65,7 @@ class BranchWorkers:
         """Yield the stages, in order, as they are found ready between two branch points, and at the end the rest."""
         for step in steps:
             trial.lineage.reach(step)
-            self._send(step, trial.lineage.take_trained())
+            self._send(step, trial.lineage.groups, trial.lineage.take_trained())
             while self._waiting and self._waiting[0].done():
                 yield self._next()
         yield from self.rest()
@@ -77,18 +80,18 @@ class BranchWorkers:
         self.cpu_seconds += seconds
         return stage
 
-    def _send(self, step: int, trunk: dict[str, float]) -> None:
+    def _send(self, step: int, groups: list[tuple[int, ...]], trunk: dict[str, float]) -> None:
         branch: Any = _branch.options(**self._options)
         measure: Any = _measure.options(**self._options)
-        branches = [branch.remote(self._origin, step, seed) for seed in self._seeds]
+        branches = [branch.remote(self._origin, step, seeds) for seeds in groups]
         self._waiting.append(measure.remote(self._origin, step, (trunk, 0.0), *branches).future())
 
 
 @ray.remote
-def _branch(origin: Origin, step: int, seed: int) -> Trained:
+def _branch(origin: Origin, step: int, seeds: tuple[int, ...]) -> Trained:
     started = time.process_time()
     lineage = origin.trial().lineage
-    lineage.endpoint(step, seed)
+    lineage.endpoints(step, seeds)
     return lineage.take_trained(), time.process_time() - started
 
 

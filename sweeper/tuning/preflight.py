@@ -13,11 +13,12 @@ from search_spaces.base import arguments
 from search_spaces.config import TrialConfig
 from search_spaces.cost import branch_steps, steps_per_epoch
 from search_spaces.explain import explain
-from search_spaces.recipe import Recipe, RecipeError
+from search_spaces.recipe import Placement, Recipe, RecipeError
 from sweeper.data import Task
 from sweeper.data.augment import windows
 from sweeper.models import build_model
 from sweeper.store import StorageError, Store, probe
+from sweeper.training import Course, Fused, state_of
 from sweeper.trial import load_task
 from sweeper.tuning.cluster import ClusterError
 from sweeper.tuning.support import configurations, unsupported
@@ -41,7 +42,7 @@ def check_recipe(recipe: Recipe) -> None:
             by_task.setdefault(config.task.model_dump_json(), []).append(config)
         # One task at a time: all the data sets of a sweep need not fit into memory together.
         for configs in by_task.values():
-            _check_trials(configs, load_task(configs[0].task))
+            _check_trials(configs, load_task(configs[0].task), recipe.resources)
     except ValueError as error:
         raise RecipeError(f'recipe "{recipe.name}", {explain(error)}') from error
 
@@ -109,7 +110,7 @@ def _probe_from(url: str, path: str, token: str) -> str:
     return "" if found == token.encode() else "does not see what the driver wrote"
 
 
-def _check_trials(configs: list[TrialConfig], task: Task) -> None:
+def _check_trials(configs: list[TrialConfig], task: Task, placement: Placement) -> None:
     images = len(task.train[0])
     models = set()
     for config in configs:
@@ -120,5 +121,8 @@ def _check_trials(configs: list[TrialConfig], task: Task) -> None:
         windows(task.train[0][:1], config.train.augment)
         model = config.model.model_dump_json()
         if model not in models:
-            build_model(config.model.name, arguments(config.model), task, config.seed)
+            network = build_model(config.model.name, arguments(config.model), task, config.seed)
+            if placement.replicas == "fused":
+                course = Course(state_of(network), 0, lambda step: 0.0, config.train)
+                Fused(network, task).train([course, course], 0, 1)
             models.add(model)

@@ -1,9 +1,11 @@
 """The Tune trainable: one trial, one step per branch point, each step recorded before it is reported."""
 
+import json
 import math
 import socket
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -13,7 +15,9 @@ from analysis.records import MergeRecord, Outcome, Stage, Status
 from analysis.verdict import objective_selection
 from search_spaces.cost import epochs_after
 from sweeper.measuring import floor_of, objective, objective_sem
-from sweeper.store import StorageError
+from sweeper.store import StorageError, content_key
+from sweeper.training import NewTrainer
+from sweeper.training.replicas import TRAINERS, faster, speed_identity
 from sweeper.trial import TrialName, in_turn, load_task, run_trial
 from sweeper.tuning.branches import BranchWorkers
 from sweeper.tuning.early import EarlyStop, Foretold
@@ -116,7 +120,8 @@ class TrialRunner(tune.Trainable):
         if self.early_stop is not None:
             self.early_stop.refresh()
         remote = self.job.recipe.resources.branch_workers > 0
-        self.workers = BranchWorkers(self.job, self.trial_config, self.name) if remote else None
+        self.trainer = self._trainer()
+        self.workers = BranchWorkers(self.job, self.trial_config, self.name, self.trainer) if remote else None
         self.stages = self._run(done)
 
     def _run(self, done: dict[int, Stage]) -> Iterator[Stage]:
@@ -129,7 +134,20 @@ class TrialRunner(tune.Trainable):
             done,
             self._hopeless if self.early_stop else None,
             self.workers or in_turn,
+            self.trainer,
         )
+
+    def _trainer(self) -> NewTrainer:
+        replicas = self.job.recipe.resources.replicas
+        if replicas != "auto":
+            return TRAINERS[replicas]
+        # Stored in the run, so that every worker and every resumed trial rounds alike.
+        place = f"replicas-{content_key(speed_identity(self.trial_config))}.json"
+        task = load_task(self.trial_config.task, self.device)
+        settled = self.ledger.settle(
+            place, lambda: json.dumps(asdict(faster(self.trial_config, task, self.device)))
+        )
+        return TRAINERS[json.loads(settled)["replicas"]]
 
     def _hopeless(self, stages: Mapping[int, Stage]) -> bool:
         assert self.early_stop is not None
