@@ -75,14 +75,21 @@ class Placement(Bundle):
     replicas: Literal["separate", "fused", "auto"] = "separate"
     """Whether a process trains the branches of a branch point one by one or all at once; auto is what is faster."""
     data_parallel: PositiveInt = 1
+    """Processes that share every batch of trunk and branches."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        if self.data_parallel > 1 and (self.branch_workers or self.replicas != "separate"):
+            other = "branch_workers" if self.branch_workers else f"replicas {self.replicas}"
+            raise ValueError(
+                f"data_parallel {self.data_parallel} can't be with {other}; leave out one of them"
+            )
         if self.branch is not None and not self.branch_workers:
             raise ValueError("branch: there are no branch_workers; name how many, or leave branch out")
         if self.strategy != "PACK" and len(self.bundles) == 1:
             raise ValueError(
-                f"strategy {self.strategy}: a trial is one process here; leave it out, or name branch_workers"
+                f"strategy {self.strategy}: a trial is one process here; leave it out, "
+                "or name branch_workers or data_parallel"
             )
         return self
 
@@ -90,7 +97,7 @@ class Placement(Bundle):
     def bundles(self) -> tuple[Bundle, ...]:
         """What each process of a trial reserves; the first is the trial's own."""
         own = Bundle(cpu=self.cpu, gpu=self.gpu, custom=self.custom)
-        return (own, *[self.branch or own] * self.branch_workers)
+        return (own, *[own] * (self.data_parallel - 1), *[self.branch or own] * self.branch_workers)
 
 
 class Limits(Frozen):
@@ -169,10 +176,12 @@ class Recipe(TrialConfig):
 
     @model_validator(mode="after")
     def _resources_consistent(self) -> Self:
-        if self.train.compile and self.resources.replicas != "separate":
-            raise ValueError(
-                f"resources/replicas: {self.resources.replicas} can't be with train/compile; leave out one of them"
-            )
+        for field, usual in (("replicas", "separate"), ("data_parallel", 1)):
+            value = getattr(self.resources, field)
+            if self.train.compile and value != usual:
+                raise ValueError(
+                    f"resources/{field}: {value} can't be with train/compile; leave out one of them"
+                )
         return self
 
     @model_validator(mode="after")

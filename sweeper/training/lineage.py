@@ -247,4 +247,5 @@ class Lineage:
             "device": str(self.device),
             "compile": self.config.train.compile,
             "torch": torch.__version__,
+            **self.trainer.provenance,
         }

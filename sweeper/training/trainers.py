@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from torch import Tensor, nn
 
@@ -37,6 +37,8 @@ class Trainer(Protocol):
 
     together: bool
     """Whether the branches of a branch point are best handed over all at once; their keys then say so."""
+    provenance: dict[str, Any]
+    """What is recorded with a checkpoint, and is not part of its key."""
 
     def train(self, courses: Sequence[Course], start: int, stop: int) -> list[State | Diverged]:
         """Train each course from step `start` to step `stop` and return its state, or how it diverged."""
@@ -53,6 +55,9 @@ class Separate:
     def __init__(self, network: nn.Module, task: Task) -> None:
         self.network = network
         self.task = task
+        self.provenance: dict[str, Any] = {}
+        self.stepped = network
+        """What the loop calls on a batch."""
 
     def train(self, courses: Sequence[Course], start: int, stop: int) -> list[State | Diverged]:
         """Train each course from step `start` to step `stop` and return its state, or how it diverged."""
@@ -71,13 +76,17 @@ class Separate:
             channels_last=is_convolutional(self.network),
         )
 
+    def draws(self, course: Course) -> int:
+        """Return the seed of what the network draws as it trains."""
+        return course.seed
+
     def _train(self, course: Course, start: int, stop: int) -> State | Diverged:
         optimizer = build_optimizer(self.network.parameters(), course.config)
         load_state(course.state, self.network, optimizer)
         autocast = course.config.precision == "bf16"
-        batches = self.batches(course, start, stop)
+        batches, draws = self.batches(course, start, stop), self.draws(course)
         try:
-            train(self.network, optimizer, batches, course.schedule, start, course.seed, autocast=autocast)
+            train(self.stepped, optimizer, batches, course.schedule, start, draws, autocast=autocast)
         except Diverged as diverged:
             return diverged
         return state_of(self.network, optimizer)

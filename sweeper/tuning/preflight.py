@@ -116,6 +116,11 @@ def _check_trials(configs: list[TrialConfig], task: Task, placement: Placement) 
     for config in configs:
         assert config.trunk is not None
         branch_steps(config.trunk, steps_per_epoch(images, config.train.batch_size))
+        if config.train.batch_size % placement.data_parallel:
+            raise ValueError(
+                f"train/batch_size {config.train.batch_size} can't be shared by resources/data_parallel "
+                f"{placement.data_parallel}; name a multiple"
+            )
         for split in config.measures.splits:
             task.split(split)
         windows(task.train[0][:1], config.train.augment)

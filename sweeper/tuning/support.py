@@ -17,8 +17,6 @@ def unsupported(recipe: Recipe) -> list[str]:
     # Names are looked up one by one, so the corners, which show each, will do for the whole grid.
     for config in _corners(recipe):
         missing |= dict.fromkeys(_missing(config))
-    if recipe.resources.data_parallel > 1:
-        missing["resources/data_parallel"] = None
     return list(missing)
 
 

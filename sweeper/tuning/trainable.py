@@ -22,6 +22,7 @@ from sweeper.trial import TrialName, in_turn, load_task, run_trial
 from sweeper.tuning.branches import BranchWorkers
 from sweeper.tuning.early import EarlyStop, Foretold
 from sweeper.tuning.job import Job, Suggested
+from sweeper.tuning.parallel import Group
 from sweeper.tuning.told import view
 from sweeper.tuning.watch import Overdue, Watch
 
@@ -50,7 +51,13 @@ class TrialRunner(tune.Trainable):
         self.selection = objective_selection(job.recipe.model_dump(mode="json"))
         search = job.recipe.search
         self.early_stop = EarlyStop(self.ledger, search, self.selection) if search.early_stop else None
+        self.group = Group(job) if job.recipe.resources.data_parallel > 1 else None
         self._take_up(config)
+
+    def cleanup(self) -> None:
+        """End the processes that trained with this one."""
+        if self.group is not None:
+            self.group.close()
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Take up the next trial in the same process."""
@@ -138,6 +145,8 @@ class TrialRunner(tune.Trainable):
         )
 
     def _trainer(self) -> NewTrainer:
+        if self.group is not None:
+            return self.group.trainer_of(self.trial_config)
         replicas = self.job.recipe.resources.replicas
         if replicas != "auto":
             return TRAINERS[replicas]
