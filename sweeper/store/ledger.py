@@ -7,7 +7,7 @@ parse is logged and is as good as absent.
 
 import logging
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from itertools import groupby
 from operator import attrgetter
 from typing import NamedTuple, Self, TypeVar
@@ -153,13 +153,6 @@ class Ledger:
         """Return the largest number of trials that was asked for, 0 if none was."""
         names = (path.rpartition("/")[2] for path in self.storage.find(f"{self._root}/trials/"))
         return max((int(name) for name in names if name.isdigit()), default=0)
-
-    def settle(self, name: str, choose: Callable[[], str]) -> str:
-        """Return what the run has settled under `name`; whoever asks first chooses, for all and for good."""
-        path = f"{self._root}/settled/{name}"
-        if self.storage.read(path) is None:
-            self.storage.create(path, choose().encode())
-        return (self.storage.read(path) or b"").decode()
 
     def stage(self, stage: Stage) -> None:
         """Record what one branch point gave."""

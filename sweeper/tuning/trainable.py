@@ -1,11 +1,9 @@
 """The Tune trainable: one trial, one step per branch point, each step recorded before it is reported."""
 
-import json
 import math
 import socket
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -15,14 +13,14 @@ from analysis.records import MergeRecord, Outcome, Stage, Status
 from analysis.verdict import objective_selection
 from search_spaces.cost import epochs_after
 from sweeper.measuring import floor_of, objective, objective_sem
-from sweeper.store import StorageError, content_key
+from sweeper.store import StorageError
 from sweeper.training import NewTrainer
-from sweeper.training.replicas import TRAINERS, faster, speed_identity
 from sweeper.trial import TrialName, in_turn, load_task, run_trial
 from sweeper.tuning.branches import BranchWorkers
 from sweeper.tuning.early import EarlyStop, Foretold
 from sweeper.tuning.job import Job, Suggested
 from sweeper.tuning.parallel import Group
+from sweeper.tuning.replicas import trainer_of
 from sweeper.tuning.told import view
 from sweeper.tuning.watch import Overdue, Watch
 
@@ -147,16 +145,7 @@ class TrialRunner(tune.Trainable):
     def _trainer(self) -> NewTrainer:
         if self.group is not None:
             return self.group.trainer_of(self.trial_config)
-        replicas = self.job.recipe.resources.replicas
-        if replicas != "auto":
-            return TRAINERS[replicas]
-        # Stored in the run, so that every worker and every resumed trial rounds alike.
-        place = f"replicas-{content_key(speed_identity(self.trial_config))}.json"
-        task = load_task(self.trial_config.task, self.device)
-        settled = self.ledger.settle(
-            place, lambda: json.dumps(asdict(faster(self.trial_config, task, self.device)))
-        )
-        return TRAINERS[json.loads(settled)["replicas"]]
+        return trainer_of(self.job, self.trial_config, self.device)
 
     def _hopeless(self, stages: Mapping[int, Stage]) -> bool:
         assert self.early_stop is not None
