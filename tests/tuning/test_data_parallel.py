@@ -14,16 +14,16 @@ ORDER = ["trial", "branch_step", "key_a", "batchnorm", "split", "metric"]
 def test_its_records_are_those_of_one_process_up_to_rounding(tmp_path, ray_cluster):
     runs = {}
     for name, resources in (("one", {}), ("two", {"data_parallel": 2})):
-        recipe = small_recipe(space={"train/batch_size": {"values": [10, 20]}}, resources=resources)
+        recipe = small_recipe(space={"train/batch_size": {"values": [20]}}, resources=resources)
         runs[name] = sweeper.tuning.run(recipe, str(tmp_path / name), name="run")
-        assert (runs[name].status, runs[name].trials) == ("done", 2)
+        assert (runs[name].status, runs[name].trials) == ("done", 1)
     one, two = (read_records(run.path).sort_values(ORDER).reset_index(drop=True) for run in runs.values())
     measured = ["f_merged", "f_a", "f_b", "f_mean", "gain"]
     assert two.drop(columns=measured).equals(one.drop(columns=measured)), "keys included"
     losses = one.metric == "loss"
     for column in measured:
         assert two[losses][column].tolist() == pytest.approx(one[losses][column].tolist(), rel=1e-3, abs=1e-4)
-    assert read_trials(runs["two"].path).epochs_trained.tolist() == [8.0, 8.0]
+    assert read_trials(runs["two"].path).epochs_trained.tolist() == [8.0]
 
 
 def test_a_batch_that_cannot_be_shared_is_refused():

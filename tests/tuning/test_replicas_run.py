@@ -63,9 +63,10 @@ def test_what_a_run_has_chosen_it_keeps_to(tmp_path, ray_cluster):
 def test_what_cannot_be_fused_is_refused_before_anything_is_trained():
     model = {"name": "tests.tuning.components:dropout_model"}
     task = {"name": "tests.tuning.components:build_task"}
-    check_recipe(small_recipe(task=task, model=model, resources={"replicas": "auto"}))
+    parts = {"task": task, "model": model, "train": {"lr": 0.1, "batch_size": 16}, "space": {"train/lr": 0.1}}
+    check_recipe(small_recipe(**parts, resources={"replicas": "auto"}))
     with pytest.raises(RecipeError, match=r"replicas fused: vmap can't train this network: .*random"):
-        check_recipe(small_recipe(task=task, model=model, resources={"replicas": "fused"}))
+        check_recipe(small_recipe(**parts, resources={"replicas": "fused"}))
 
 
 def test_compiled_networks_are_not_fused():
