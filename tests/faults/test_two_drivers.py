@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,12 @@ from tests.tuning.recipes import adaptive_recipe
 from tests.tuning.test_kills import LONGER, ROOT, trained_keys
 
 
+LEASE_SECONDS = 2
+
+
 def start(recipe: Path, storage: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "tests.faults.driver", str(recipe), str(storage), "--lease", "2"]
+    command = [sys.executable, "-m", "tests.faults.driver", str(recipe), str(storage)]
+    command += ["--lease", str(LEASE_SECONDS)]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
 
 
@@ -40,6 +45,8 @@ def test_the_older_of_two_drivers_loses(tmp_path, ray_cluster):
         await_line(older, "running\n")
         os.kill(older.pid, signal.SIGSTOP)
         try:
+            # On the machine of a driver that lives, nobody takes over before its lease has run out.
+            time.sleep(2 * LEASE_SECONDS)
             newer = sweeper.tuning.resume(f"{storage}/runs/run")
             after = contents(storage)
         finally:
