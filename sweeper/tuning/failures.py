@@ -8,7 +8,15 @@ Config = dict[str, Any]
 Cause = Literal["node", "memory", "trial"]
 
 SIGNS: dict[Cause, tuple[str, ...]] = {
-    "node": ("its node has died", "NodeDiedError", "node was preempted"),
+    # "Unavailable" is what Ray says between the loss of a connection and the death of its node. A process that dies by
+    # itself is called dead, not unavailable.
+    "node": (
+        "its node has died",
+        "NodeDiedError",
+        "node was preempted",
+        "ActorUnavailableError",
+        "actor is temporarily unavailable",
+    ),
     "memory": ("running low on memory", "OutOfMemoryError", "MemoryError", "out of memory"),
 }
 """Cause → what the texts of such errors hold: Ray's own, Python's and torch's."""

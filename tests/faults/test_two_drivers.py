@@ -16,7 +16,6 @@ from sweeper.store import Storage
 from tests.tuning.recipes import adaptive_recipe
 from tests.tuning.test_kills import LONGER, ROOT, trained_keys
 
-
 LEASE_SECONDS = 2
 
 

@@ -5,7 +5,7 @@ import time
 
 import pytest
 import torch
-from ray.exceptions import NodeDiedError, OutOfMemoryError
+from ray.exceptions import ActorUnavailableError, NodeDiedError, OutOfMemoryError
 
 import sweeper.tuning
 from analysis.reading import read_trials
@@ -22,6 +22,7 @@ from tests.tuning.test_sweep import imported
         (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"), "memory"),
         (OutOfMemoryError("Task was killed due to the node running low on memory."), "memory"),
         (NodeDiedError("The node has failed"), "node"),
+        (ActorUnavailableError("RPC error: Socket closed", b"0" * 16), "node"),
         (ZeroDivisionError("division by zero"), "trial"),
     ],
 )
