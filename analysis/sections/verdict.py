@@ -90,8 +90,9 @@ def _recommendations(recommendations: Sequence[Recommendation]) -> str:
     notes = dict.fromkeys(r.note for r in recommendations if r.note)
     momentum = next((f"{r.momentum:g}" for r in recommendations), "–")
     return (
-        f'<article class="card wide"><h3>Recommended learning rate, momentum {momentum}</h3><table>'
-        f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{paragraphs(notes)}</article>"
+        f'<article class="card wide"><h3>Recommended learning rate, momentum {momentum}</h3>'
+        '<div class="scroll" tabindex="0" role="region" aria-label="Recommended learning rates"><table>'
+        f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>{paragraphs(notes)}</article>"
     )
 
 
