@@ -59,8 +59,10 @@ def measure(family, repeats: int, trials: int) -> Scores:
         )
     table = np.array(rows, float)
     claimed = table[:, 4] == 1
-    covered = table[claimed, 0].mean() if claimed.any() else np.nan
-    return Scores(covered, *table[:, 1:6].mean(axis=0), float(np.nanmedian(table[:, 6])))
+    covered, width = np.nan, np.nan
+    if claimed.any():
+        covered, width = table[claimed, 0].mean(), np.median(table[claimed, 6])
+    return Scores(covered, *table[:, 1:6].mean(axis=0), float(width))
 
 
 def main() -> None:
