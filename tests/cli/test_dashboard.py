@@ -9,6 +9,7 @@ import time
 import urllib.error
 import urllib.request
 import uuid
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -179,15 +180,17 @@ def free_port() -> int:
 def test_ctrl_c_ends_it(finished_run, tmp_path):
     port = free_port()
     command = [sys.executable, "-m", "sweeper", "dashboard", finished_run.path, "--port", f"{port}"]
-    running = subprocess.Popen(
-        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    line = running.stdout.readline()
-    assert line.startswith(f"http://127.0.0.1:{port}/dashboard/studies/0 ")
-    with urllib.request.urlopen(line.split()[0], timeout=10) as answer:
-        assert answer.status == 200
-    running.send_signal(signal.SIGINT)
-    assert running.communicate(timeout=30) == ("", "")
+    # Where the tests run in the background of a shell, SIGINT is ignored, and so it would be here.
+    listening = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=listening
+    ) as running:
+        line = running.stdout.readline()
+        assert line.startswith(f"http://127.0.0.1:{port}/dashboard/studies/0 ")
+        with urllib.request.urlopen(line.split()[0], timeout=10) as answer:
+            assert answer.status == 200
+        running.send_signal(signal.SIGINT)
+        assert running.communicate(timeout=30) == ("", "")
     assert running.returncode == 0
 
 
