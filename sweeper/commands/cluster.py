@@ -8,6 +8,7 @@ import typer
 
 from sweeper.commands.request import (
     STORAGE,
+    NameOption,
     RecipeArgument,
     ScaleOption,
     SeedOption,
@@ -41,10 +42,7 @@ def submit(
     set_: SetOption = None,
     trials: TrialsOption = None,
     storage: StorageOption = STORAGE,
-    name: Annotated[
-        str | None,
-        typer.Option("--name", metavar="NAME", help="Of the run; default: recipe, scale and identity."),
-    ] = None,
+    name: NameOption = None,
     seed: SeedOption = None,
     follow: Annotated[
         bool, typer.Option("--follow", help="Show the job's log until it ends; Ctrl-C only ends the showing.")

@@ -26,6 +26,10 @@ SetOption = Annotated[
 TrialsOption = Annotated[
     int | None, typer.Option("--trials", min=1, metavar="N", help="How many trials at most.")
 ]
+NameOption = Annotated[
+    str | None,
+    typer.Option("--name", metavar="NAME", help="Of the run; default: recipe, scale and identity."),
+]
 SeedOption = Annotated[
     int | None, typer.Option("--seed", min=0, metavar="N", help="Seed of the sweep and its trials.")
 ]

@@ -9,6 +9,7 @@ import typer
 from sweeper.commands.request import (
     STORAGE,
     AddressOption,
+    NameOption,
     RecipeArgument,
     RunArgument,
     ScaleOption,
@@ -32,10 +33,7 @@ def run(
     set_: SetOption = None,
     trials: TrialsOption = None,
     storage: StorageOption = STORAGE,
-    name: Annotated[
-        str | None,
-        typer.Option("--name", metavar="NAME", help="Of the run; default: recipe, scale and identity."),
-    ] = None,
+    name: NameOption = None,
     address: AddressOption = None,
     seed: SeedOption = None,
 ) -> int:

@@ -2,7 +2,8 @@
 
 import pandas as pd
 
-from analysis.figures.style import UNITS, number
+from analysis.figures.style import UNITS
+from analysis.page.fragments import interval
 from analysis.verdict import Verdict, headline
 
 STATUSES = {
@@ -42,7 +43,7 @@ def note(found: Verdict, statuses: pd.Series) -> str:
                 "| batch size | momentum | learning rate | 95% interval |",
                 "|---|---|---|---|",
                 *(
-                    f"| {r.batch_size} | {r.momentum:g} | {r.lr:.3g} | {number(r.low)} to {number(r.high)} |"
+                    f"| {r.batch_size} | {r.momentum:g} | {r.lr:.3g} | {interval(r.low, r.high)} |"
                     for r in found.recommendations
                 ),
             ]
