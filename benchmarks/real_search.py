@@ -29,8 +29,8 @@ from search_spaces.paths import apply_overrides
 from sweeper.measuring import floor_of
 from sweeper.store import Store
 from sweeper.trial import run_trial
-from sweeper.tuning.critical_noise import CriticalNoiseSampler
-from sweeper.tuning.trainable import overall_status
+from sweeper.tuning.search.critical_noise import CriticalNoiseSampler
+from sweeper.tuning.workers.trainable import overall_status
 
 LOW, HIGH = 5e-4, 0.6
 BATCH_SIZES = (16, 64, 128)

@@ -9,7 +9,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from benchmarks.timing import table
 from search_spaces import parse_recipe
 from sweeper.tuning.job import Job, Suggested
-from sweeper.tuning.trainable import TrialRunner
+from sweeper.tuning.workers.trainable import TrialRunner
 
 COUNTS: Counter[str] = Counter()
 KINDS = ("LIST", "GET", "PUT", "DELETE")

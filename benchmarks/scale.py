@@ -27,7 +27,7 @@ from search_spaces import Recipe, parse_recipe
 from sweeper.tuning import Progress
 from sweeper.tuning.cluster import connected, slots
 from sweeper.tuning.job import Job, Suggested, grid_order
-from sweeper.tuning.searcher import History
+from sweeper.tuning.search.searcher import History
 
 LINES = 20
 BATCH_SIZES = [5, 10, 20, 25]

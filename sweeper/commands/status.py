@@ -107,7 +107,7 @@ def _ended_itself(recipe: Recipe, ledger: Ledger) -> bool:
     """Return whether the search's stopping rule has ended it."""
     if recipe.search.stop is None:
         return False
-    from sweeper.tuning.told import finished, stopping  # loads torch
+    from sweeper.tuning.search.told import finished, stopping  # loads torch
 
     ended = finished(recipe.search, ledger.suggestions(), ledger.outcomes())
     rule = stopping(recipe, ledger, ended.values())

@@ -1,6 +1,6 @@
 """What the spaces of a recipe vary, as axes to look along.
 
-`sweeper.tuning.space` compiles a space to be searched, where listed values have no order and tied points are one
+`sweeper.tuning.search.space` compiles a space to be searched, where listed values have no order and tied points are one
 parameter. To look at, a listed number is a number, a tied setting a parameter of its own, and the spaces of a
 union share their axes.
 """

@@ -9,10 +9,12 @@ if TYPE_CHECKING:
     from sweeper.tuning.launch import Run, resume, run
     from sweeper.tuning.preflight import check_nodes, check_recipe
     from sweeper.tuning.progress import Listener, Progress
+    from sweeper.tuning.search.critical_noise import CriticalNoiseSampler
     from sweeper.tuning.support import unsupported
 
 __all__ = [
     "ClusterError",
+    "CriticalNoiseSampler",
     "Listener",
     "Progress",
     "Run",
@@ -31,6 +33,7 @@ _HOMES = {
     **dict.fromkeys(("Listener", "Progress"), "progress"),
     **dict.fromkeys(("default_name", "grid_order"), "job"),
     "ClusterError": "cluster",
+    "CriticalNoiseSampler": "search.critical_noise",
     "unsupported": "support",
 }
 

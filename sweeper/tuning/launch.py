@@ -27,8 +27,9 @@ from sweeper.tuning.job import Job, Suggested, code_of, default_name
 from sweeper.tuning.preflight import check_nodes, check_recipe
 from sweeper.tuning.progress import Counter, Listener
 from sweeper.tuning.provenance import hardware, versions
-from sweeper.tuning.searcher import GridSearch, History, NoiseSearch, Points
-from sweeper.tuning.trainable import METRIC, TrialRunner
+from sweeper.tuning.results import METRIC
+from sweeper.tuning.search.searcher import GridSearch, History, NoiseSearch, Points
+from sweeper.tuning.workers.trainable import TrialRunner
 
 RunStatus = Literal["done", "stopped", "failed"]
 

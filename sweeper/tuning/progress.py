@@ -11,7 +11,7 @@ from ray import tune
 from sweeper.store import StorageError
 from sweeper.tuning.drain import Drain
 from sweeper.tuning.failures import Failures, back_off
-from sweeper.tuning.trainable import DRAINED, OUT_OF_MEMORY, PROBLEM, WAIT
+from sweeper.tuning.results import DRAINED, OUT_OF_MEMORY, PROBLEM, WAIT
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from sweeper.tuning.critical_noise import CriticalNoiseSampler
+from sweeper.tuning.search.critical_noise import CriticalNoiseSampler
 
 PEAK = 0.02
 LOW, HIGH = 1e-4, 1.0

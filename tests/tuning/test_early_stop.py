@@ -13,7 +13,7 @@ from search_spaces.recipe import Retention, Search
 from sweeper.commands.status import status_info
 from sweeper.store import Ledger
 from sweeper.trial import run_trial
-from sweeper.tuning.early import EarlyStop
+from sweeper.tuning.search.early import EarlyStop
 from tests.tiny import fresh_store, tiny
 from tests.tuning.recipes import small_recipe
 

@@ -11,7 +11,7 @@ import sweeper.tuning
 from analysis.reading import read_trials
 from search_spaces.recipe import Limits
 from sweeper.tuning.failures import FIRST, RECENT, Failures, back_off, cause_of
-from sweeper.tuning.watch import Overdue, Watch
+from sweeper.tuning.workers.watch import Overdue, Watch
 from tests.tuning.test_sweep import imported
 
 

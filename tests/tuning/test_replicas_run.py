@@ -11,7 +11,7 @@ from sweeper.store import Store
 from sweeper.training.replicas import TRAINERS
 from sweeper.tuning import check_recipe
 from sweeper.tuning.job import Job
-from sweeper.tuning.replicas import trainer_of
+from sweeper.tuning.workers.replicas import trainer_of
 from tests.tuning.recipes import small_recipe
 
 SPACE = {"train/batch_size": {"values": [10, 20]}}

@@ -11,7 +11,7 @@ from analysis.records import Outcome, RunInfo
 from search_spaces import parse_recipe
 from sweeper.measuring import floor_of
 from sweeper.tuning.job import Job, Suggested, grid_order
-from sweeper.tuning.searcher import History, NoiseSearch
+from sweeper.tuning.search.searcher import History, NoiseSearch
 from tests.tuning.recipes import adaptive_recipe, small_recipe
 
 

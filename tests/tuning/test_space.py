@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from search_spaces.space import Space
-from sweeper.tuning.space import distributions, to_params, to_point
+from sweeper.tuning.search.space import distributions, to_params, to_point
 
 SPACES = [
     {"train/lr": {"low": 1e-4, "high": 1.0, "log": True}, "train/batch_size": {"values": [16, 64]}},

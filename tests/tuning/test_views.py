@@ -10,10 +10,10 @@ import sweeper.tuning
 from analysis.reading import read_records
 from search_spaces.recipe import noise_path
 from sweeper.store import Ledger
-from sweeper.tuning.critical_noise import CriticalNoiseSampler
 from sweeper.tuning.job import Job
-from sweeper.tuning.samplers import SAMPLERS
-from sweeper.tuning.searcher import History, NoiseSearch
+from sweeper.tuning.search.critical_noise import CriticalNoiseSampler
+from sweeper.tuning.search.samplers import SAMPLERS
+from sweeper.tuning.search.searcher import History, NoiseSearch
 from tests.tuning.recipes import small_recipe
 
 POINTS = 2

@@ -16,20 +16,14 @@ from sweeper.measuring import floor_of, objective, objective_sem
 from sweeper.store import StorageError
 from sweeper.training import NewTrainer
 from sweeper.trial import TrialName, in_turn, load_task, run_trial
-from sweeper.tuning.branches import BranchWorkers
-from sweeper.tuning.early import EarlyStop, Foretold
 from sweeper.tuning.job import Job, Suggested
-from sweeper.tuning.parallel import Group
-from sweeper.tuning.replicas import trainer_of
-from sweeper.tuning.told import view
-from sweeper.tuning.watch import Overdue, Watch
-
-METRIC = "objective"
-DRAINED = "drained"
-PROBLEM = "problem"
-OUT_OF_MEMORY = "out_of_memory"
-WAIT = "wait_seconds"
-"""In a trial's config: how long its next attempt waits before it starts."""
+from sweeper.tuning.results import DRAINED, METRIC, OUT_OF_MEMORY, PROBLEM, WAIT
+from sweeper.tuning.search.early import EarlyStop, Foretold
+from sweeper.tuning.search.told import view
+from sweeper.tuning.workers.branches import BranchWorkers
+from sweeper.tuning.workers.parallel import Group
+from sweeper.tuning.workers.replicas import trainer_of
+from sweeper.tuning.workers.watch import Overdue, Watch
 
 
 class TrialRunner(tune.Trainable):

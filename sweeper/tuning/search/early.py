@@ -14,7 +14,7 @@ from analysis.table import Selection
 from search_spaces.recipe import Search
 from sweeper.measuring import branch_values, floor_of, selected
 from sweeper.store import Ledger
-from sweeper.tuning.told import Told
+from sweeper.tuning.search.told import Told
 
 
 @dataclass(frozen=True)

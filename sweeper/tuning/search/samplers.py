@@ -7,8 +7,8 @@ from typing import Any
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 
 from search_spaces.recipe import Recipe, noise_path
-from sweeper.tuning.critical_noise import CriticalNoiseSampler
-from sweeper.tuning.space import to_point
+from sweeper.tuning.search.critical_noise import CriticalNoiseSampler
+from sweeper.tuning.search.space import to_point
 
 
 @dataclass(frozen=True)

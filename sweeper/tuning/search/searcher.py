@@ -21,13 +21,13 @@ from analysis.verdict import objective_selection
 from search_spaces.recipe import noise_path
 from sweeper.data import derive_seed
 from sweeper.store import StorageError
-from sweeper.tuning.critical_noise import SEM, STATUS
 from sweeper.tuning.drain import Drain
 from sweeper.tuning.job import Job, Suggested, grid_order
-from sweeper.tuning.samplers import SAMPLERS
-from sweeper.tuning.space import distributions, to_params, to_point
-from sweeper.tuning.told import Told, explain, finished, observations, stopping, views
-from sweeper.tuning.trainable import DRAINED, METRIC
+from sweeper.tuning.results import DRAINED, METRIC
+from sweeper.tuning.search.critical_noise import SEM, STATUS
+from sweeper.tuning.search.samplers import SAMPLERS
+from sweeper.tuning.search.space import distributions, to_params, to_point
+from sweeper.tuning.search.told import Told, explain, finished, observations, stopping, views
 
 LOG = logging.getLogger(__name__)
 

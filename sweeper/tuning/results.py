@@ -1,0 +1,10 @@
+"""What a worker and the driver tell each other through Tune: columns of a result, and of a trial's config."""
+
+METRIC = "objective"
+DRAINED = "drained"
+"""The trial ended because the sweep stops; it goes on when the sweep is resumed."""
+PROBLEM = "problem"
+"""Why the sweep has to stop: what this trial met, all others would meet too."""
+OUT_OF_MEMORY = "out_of_memory"
+WAIT = "wait_seconds"
+"""In a trial's config: how long its next attempt waits before it starts."""

@@ -1,0 +1,1 @@
+"""Searching: which point is tried next, and when enough is known."""

@@ -1,0 +1,1 @@
+"""Working: one trial, in one process or several."""
