@@ -8,7 +8,7 @@ from typing import Any
 from analysis.records import MergeRecord, Stage
 from search_spaces.base import arguments
 from search_spaces.config import TrialConfig
-from search_spaces.recipe import Retention
+from search_spaces.resources import Retention
 from search_spaces.tasks import TaskConfig
 from sweeper.data import Task, build_task, derive_seed
 from sweeper.identity import label

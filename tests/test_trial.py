@@ -13,7 +13,7 @@ import torch
 from tiny import DIVERGING, NO_NORM, RESNET, epochs, fresh_store, lineage, rows, tiny
 
 from analysis.records import MergeRecord
-from search_spaces.recipe import Retention
+from search_spaces.resources import Retention
 from sweeper.measuring import chance_level
 from sweeper.store import Store
 from sweeper.trial import TrialName, load_task, run_trial

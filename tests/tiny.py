@@ -10,7 +10,7 @@ from torch import Tensor
 from analysis.records import MergeRecord, Stage
 from search_spaces.config import TrialConfig
 from search_spaces.paths import apply_overrides
-from search_spaces.recipe import Retention
+from search_spaces.resources import Retention
 from sweeper.store import Store
 from sweeper.training import Lineage
 from sweeper.trial import load_task

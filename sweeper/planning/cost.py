@@ -11,7 +11,7 @@ from torch import Tensor
 
 from search_spaces.base import arguments
 from search_spaces.config import TrialConfig
-from search_spaces.recipe import Placement
+from search_spaces.resources import Placement
 from sweeper.data import Task, train_batches
 from sweeper.models import build_model, is_convolutional
 from sweeper.planning.plan import PlanInfo, TrialPlan

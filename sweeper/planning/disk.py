@@ -7,7 +7,7 @@ import torch
 
 from search_spaces.base import arguments
 from search_spaces.config import TrainConfig
-from search_spaces.recipe import Retention
+from search_spaces.resources import Retention
 from sweeper.models import MODELS, build_model
 from sweeper.planning.plan import PlanInfo, TrialPlan
 from sweeper.store import Storage

@@ -10,7 +10,7 @@ import torch
 from search_spaces.base import arguments
 from search_spaces.config import TrialConfig
 from search_spaces.cost import branch_steps, steps_per_epoch
-from search_spaces.recipe import Retention
+from search_spaces.resources import Retention
 from sweeper.data import Task, derive_seed
 from sweeper.identity import branch_identity, lineage_identity
 from sweeper.merging import StateDict

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import ray
 
-from search_spaces.recipe import Bundle, Placement
+from search_spaces.resources import Bundle, Placement
 
 QUIET = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",

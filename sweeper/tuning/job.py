@@ -8,7 +8,8 @@ from typing import Any
 import torch
 
 from search_spaces.config import TrialConfig
-from search_spaces.recipe import Bundle, Recipe
+from search_spaces.recipe import Recipe
+from search_spaces.resources import Bundle
 from search_spaces.space import Point
 from sweeper.data import generator
 from sweeper.identity import VERSIONS

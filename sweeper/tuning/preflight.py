@@ -13,7 +13,8 @@ from search_spaces.base import arguments
 from search_spaces.config import TrialConfig
 from search_spaces.cost import branch_steps, steps_per_epoch
 from search_spaces.explain import explain
-from search_spaces.recipe import Placement, Recipe, RecipeError
+from search_spaces.recipe import Recipe, RecipeError
+from search_spaces.resources import Placement
 from sweeper.data import Task
 from sweeper.data.augment import windows
 from sweeper.models import build_model

@@ -13,7 +13,8 @@ from search_spaces import Recipe, read_yaml
 from search_spaces.config import BranchConfig, MeasureConfig, TrainConfig, TrunkConfig
 from search_spaces.merges import MERGE_KINDS, Merge
 from search_spaces.models import MODEL_FAMILIES
-from search_spaces.recipe import Limits, Placement, Retention, Search
+from search_spaces.recipe import Search
+from search_spaces.resources import Limits, Placement, Retention
 from search_spaces.tasks import TASK_FAMILIES
 
 TEXT = (Path(__file__).parents[2] / "docs" / "recipes.md").read_text(encoding="utf-8")

@@ -10,7 +10,7 @@ from torch import nn
 
 from search_spaces.base import arguments
 from search_spaces.config import TrainConfig, TrialConfig
-from search_spaces.recipe import Retention
+from search_spaces.resources import Retention
 from sweeper.models import build_model
 from sweeper.training import CannotFuse, Course, Diverged, Fused, Lineage, Separate, state_of
 from sweeper.trial import load_task, run_trial

@@ -4,7 +4,7 @@ import pytest
 import torch
 from tiny import DIVERGING, NO_NORM, RESNET, fresh_store, lineage, same_bits, tiny
 
-from search_spaces.recipe import Retention
+from search_spaces.resources import Retention
 from sweeper.store import Store
 from sweeper.training import Lineage
 

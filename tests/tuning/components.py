@@ -7,6 +7,7 @@ from pathlib import Path
 
 import ray
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 
 from sweeper.data import Task
@@ -39,6 +40,11 @@ class Fragile(nn.Linear):
 def fragile_model(task: Task, marker: str, after: int = 40) -> nn.Module:
     """Dies once in the middle of training."""
     return Fragile(task.input_shape[0], task.classes, Path(marker), after)
+
+
+def mortal_model(task: Task, marker: str, rank: int, after: int = 20) -> nn.Module:
+    """Dies once in the middle of training, in one process of those that train it together."""
+    return Fragile(task.input_shape[0], task.classes, Path(marker), after if dist.get_rank() == rank else -1)
 
 
 def broken_model(task: Task, only_if: str) -> nn.Module:

@@ -12,7 +12,7 @@ import sweeper.tuning
 from analysis.reading import read_records, read_trials
 from search_spaces import to_yaml
 from search_spaces.config import MeasureConfig
-from search_spaces.recipe import Placement
+from search_spaces.resources import Placement
 from sweeper.store import Store
 from tests.tuning.recipes import small_recipe
 from tests.tuning.test_kills import LONGER, ORDER, ROOT, check_kills, trained_keys

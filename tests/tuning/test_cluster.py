@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from search_spaces import to_yaml
-from search_spaces.recipe import Placement, RecipeError
+from search_spaces.recipe import RecipeError
+from search_spaces.resources import Placement
 from sweeper.tuning import ClusterError, check_recipe
 from sweeper.tuning.cluster import slots, slots_on
 from tests.tuning.recipes import small_recipe

@@ -4,7 +4,8 @@ import pytest
 
 import sweeper.tuning
 from analysis.reading import read_records, read_trials
-from search_spaces.recipe import Placement, RecipeError
+from search_spaces.recipe import RecipeError
+from search_spaces.resources import Placement
 from sweeper.tuning import check_recipe
 from tests.tuning.recipes import small_recipe
 
@@ -24,6 +25,36 @@ def test_its_records_are_those_of_one_process_up_to_rounding(tmp_path, ray_clust
     for column in measured:
         assert two[losses][column].tolist() == pytest.approx(one[losses][column].tolist(), rel=1e-3, abs=1e-4)
     assert read_trials(runs["two"].path).epochs_trained.tolist() == [8.0]
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_when_one_of_the_processes_is_killed_the_trial_is_trained_again_by_as_many(
+    rank, tmp_path, ray_cluster
+):
+    recipes = {
+        name: small_recipe(
+            task={"name": "tests.tuning.components:build_task"},
+            model={
+                "name": "tests.tuning.components:mortal_model",
+                "settings": {"marker": marker, "rank": rank},
+            },
+            space={"train/batch_size": {"values": [20]}},
+            resources={"data_parallel": 2, "retries": 1},
+        )
+        for name, marker in (("killed", str(tmp_path / "died")), ("calm", str(tmp_path)))
+    }
+    runs = {
+        name: sweeper.tuning.run(recipe, str(tmp_path / name), name="run") for name, recipe in recipes.items()
+    }
+    assert (tmp_path / "died").exists()
+    assert [(run.status, run.trials, run.failed) for run in runs.values()] == [("done", 1, 0)] * 2
+    killed, calm = (
+        read_records(run.path)
+        .drop(columns=["attempt", "key_a", "key_b", "endpoints", "trial"])
+        .sort_values(ORDER[1:2] + ORDER[3:])
+        for run in runs.values()
+    )
+    assert killed.reset_index(drop=True).equals(calm.reset_index(drop=True))
 
 
 def test_a_batch_that_cannot_be_shared_is_refused():

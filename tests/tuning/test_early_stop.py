@@ -9,7 +9,8 @@ from analysis.reading import read_records, read_trials
 from analysis.records import Outcome, Stage
 from analysis.table import Selection
 from search_spaces import parse_recipe
-from search_spaces.recipe import Retention, Search
+from search_spaces.recipe import Search
+from search_spaces.resources import Retention
 from sweeper.commands.status import status_info
 from sweeper.store import Ledger
 from sweeper.trial import run_trial

@@ -9,7 +9,7 @@ from ray.exceptions import ActorUnavailableError, NodeDiedError, OutOfMemoryErro
 
 import sweeper.tuning
 from analysis.reading import read_trials
-from search_spaces.recipe import Limits
+from search_spaces.resources import Limits
 from sweeper.tuning.failures import FIRST, RECENT, Failures, back_off, cause_of
 from sweeper.tuning.workers.watch import Overdue, Watch
 from tests.tuning.test_sweep import imported

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from types import FrameType
 
-from search_spaces.recipe import Limits
+from search_spaces.resources import Limits
 
 HOUR = 3600.0
 GRACE_SECONDS = 60.0
