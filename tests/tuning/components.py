@@ -44,7 +44,8 @@ def fragile_model(task: Task, marker: str, after: int = 40) -> nn.Module:
 
 def mortal_model(task: Task, marker: str, rank: int, after: int = 20) -> nn.Module:
     """Dies once in the middle of training, in one process of those that train it together."""
-    return Fragile(task.input_shape[0], task.classes, Path(marker), after if dist.get_rank() == rank else -1)
+    dies = dist.is_initialized() and dist.get_rank() == rank
+    return Fragile(task.input_shape[0], task.classes, Path(marker), after if dies else -1)
 
 
 def broken_model(task: Task, only_if: str) -> nn.Module:
