@@ -1,105 +1,109 @@
 """Latency of the service's reads: `python -m benchmarks.service --clients 200 --seconds 30`.
 
-A service over a storage with one planted run is asked by clients, each once a second at a moment of its own,
-for the list, a status or the schema. Prints the median, the 99th percentile and the largest.
+`sweeper serve` over a storage with one planted run and no cluster is asked by clients in another process, each with a
+token and a connection of its own, once a second at a moment of its own, for a status, the list or the schema. Prints
+the median, the 99th percentile and the largest of the seconds from a request to the whole of its answer, and what
+processor time the service took for each. Answers count from `WARM_SECONDS` on: by then all clients are connected.
 """
 
 import argparse
 import asyncio
-import multiprocessing
+import gc
 import os
 import random
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
 
-import httpx
+import aiohttp
 import numpy as np
+import psutil
 
 from sweeper.service.auth import new_token
+from tests.analysis.planted import write_run
+from tests.service.head import free_port
 
 READS = ["/sweeps/demo", "/sweeps/demo", "/sweeps", "/recipes/schema"]
 AWAY = "http://127.0.0.1:1"
+WARM_SECONDS = 3.0
 
 
-def serve(storage: str, port: int, lines: str) -> None:
-    """Serve without a cluster."""
-    from sweeper.cli import execute
-
-    os.environ["SWEEPER_TOKENS"] = lines
-    execute(
-        [
-            "serve",
-            "--storage",
-            storage,
-            "--address",
-            AWAY,
-            "--port",
-            str(port),
-            "--audit",
-            f"{storage}/audit.jsonl",
-        ]
+def serve(storage: str, port: int, lines: str) -> subprocess.Popen[bytes]:
+    """Begin to serve without a cluster."""
+    command = [sys.executable, "-m", "sweeper", "serve", "--storage", storage, "--address", AWAY]
+    return subprocess.Popen(
+        [*command, "--port", str(port), "--audit", f"{storage}/audit.jsonl"],
+        env={**os.environ, "SWEEPER_TOKENS": lines},
     )
 
 
-async def ask(url: str, tokens: list[str], seconds: float) -> list[float]:
-    """Return the seconds that each answer took; each client has a connection and a token of its own."""
+async def ask(
+    url: str, tokens: list[str], seconds: float, service: psutil.Process
+) -> tuple[np.ndarray, float]:
+    """Return the seconds that each answer took, and the service's processor seconds per answer."""
     taken: list[float] = []
+    began = time.monotonic() + WARM_SECONDS
+    end = began + seconds
 
     async def client(token: str) -> None:
         headers = {"Authorization": f"Bearer {token}"}
-        async with httpx.AsyncClient(base_url=f"{url}/api/v1", headers=headers, timeout=60) as api:
+        async with aiohttp.ClientSession(headers=headers, raise_for_status=True) as api:
             await asyncio.sleep(random.random())
-            end = time.monotonic() + seconds
-            while time.monotonic() < end:
-                started = time.perf_counter()
-                answer = await api.get(random.choice(READS))
-                answer.raise_for_status()
-                taken.append(time.perf_counter() - started)
-                await asyncio.sleep(max(0.0, 1.0 - taken[-1]))
+            while (asked := time.monotonic()) < end:
+                async with api.get(f"{url}{random.choice(READS)}") as answer:
+                    await answer.read()
+                spent = time.monotonic() - asked
+                if asked > began:
+                    taken.append(spent)
+                await asyncio.sleep(max(0.0, 1.0 - spent))
 
-    await asyncio.gather(*map(client, tokens))
-    return taken
+    async def processor_seconds() -> float:
+        await asyncio.sleep(WARM_SECONDS)
+        before = sum(service.cpu_times()[:2])
+        await asyncio.sleep(seconds)
+        return sum(service.cpu_times()[:2]) - before
+
+    spent, *_ = await asyncio.gather(processor_seconds(), *map(client, tokens))
+    return np.array(taken), spent / len(taken)
 
 
-def main() -> None:
-    """Serve, ask, and print what it took."""
-    from tests.analysis.planted import write_run
-    from tests.service.head import free_port
+async def wait_until_ready(url: str, token: str) -> None:
+    """Wait until the service listens and has looked at the run."""
+    async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {token}"}) as api:
+        while True:
+            try:
+                async with api.get(f"{url}/sweeps/demo") as answer:
+                    if (await answer.json())["state"] == "done":
+                        return
+            except aiohttp.ClientConnectionError:
+                await asyncio.sleep(0.3)
 
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--clients", type=int, default=200)
-    parser.add_argument("--seconds", type=float, default=30)
-    options = parser.parse_args()
-    tokens = [new_token("read") for _ in range(options.clients)]
+
+async def measure(clients: int, seconds: float) -> str:
+    """Serve, ask, and return what it took."""
+    tokens = [new_token("read") for _ in range(clients)]
+    secrets = [secret for secret, _ in tokens]
+    port = free_port()
+    url = f"http://127.0.0.1:{port}/api/v1"
     with tempfile.TemporaryDirectory() as storage:
         write_run(Path(storage) / "runs" / "demo")
-        port, lines = free_port(), "\n".join(token.line() for _, token in tokens)
-        service = multiprocessing.get_context("spawn").Process(target=serve, args=(storage, port, lines))
-        service.start()
-        url = f"http://127.0.0.1:{port}"
-        wait_until_ready(url, tokens[0][0])
-        taken = np.array(asyncio.run(ask(url, [secret for secret, _ in tokens], options.seconds)))
-        service.terminate()
-        service.join()
-    load = os.getloadavg()[0]
+        with serve(storage, port, "\n".join(token.line() for _, token in tokens)) as service:
+            await wait_until_ready(url, secrets[0])
+            gc.freeze()  # the clients' own pauses are not the service's
+            taken, spent = await ask(url, secrets, seconds, psutil.Process(service.pid))
+            service.terminate()
     middle, high, most = 1000 * np.quantile(taken, [0.5, 0.99, 1.0])
-    print(
-        f"{len(taken)} reads by {options.clients} clients in {options.seconds:g} s: median {middle:.1f} ms, "
-        f"p99 {high:.1f} ms, largest {most:.1f} ms; load {load:.1f} on {os.cpu_count()} cores"
+    return (
+        f"{len(taken)} reads by {clients} clients in {seconds:g} s: median {middle:.1f} ms, p99 {high:.1f} ms, "
+        f"largest {most:.1f} ms; {1000 * spent:.2f} ms of processor time each; load {os.getloadavg()[0]:.1f} on "
+        f"{os.cpu_count()} cores"
     )
 
 
-def wait_until_ready(url: str, token: str) -> None:
-    """Wait until the run has been looked at."""
-    headers = {"Authorization": f"Bearer {token}"}
-    while True:
-        try:
-            if httpx.get(f"{url}/api/v1/sweeps/demo", headers=headers, timeout=60).json()["state"] == "done":
-                return
-        except httpx.TransportError:
-            time.sleep(0.3)
-
-
 if __name__ == "__main__":
-    main()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--clients", type=int, default=200)
+    parser.add_argument("--seconds", type=float, default=30)
+    print(asyncio.run(measure(**vars(parser.parse_args()))))

@@ -1,7 +1,10 @@
 """The service: serve."""
 
+import contextlib
+import gc
 import logging
 import os
+import socket
 from pathlib import Path
 from typing import Annotated
 
@@ -107,14 +110,8 @@ def serve(
         )
         app = build_app(settings)
     logging.basicConfig(level=logging.WARNING)
-    print(
-        f"{'https' if tls_cert else 'http'}://{host}:{port} serves {settings.storage}; Ctrl-C ends it",
-        flush=True,
-    )
-    uvicorn.run(
+    config = uvicorn.Config(
         app,
-        host=host,
-        port=port,
         ssl_certfile=tls_cert,
         ssl_keyfile=tls_key,
         proxy_headers=behind_proxy,
@@ -124,6 +121,29 @@ def serve(
         server_header=False,
         timeout_graceful_shutdown=5,
     )
+    with _listen(host, port) as listening, contextlib.suppress(KeyboardInterrupt):
+        # What was loaded to get here stays: looking through it would hold up answers for 100 ms every few seconds.
+        gc.collect()
+        gc.freeze()
+        url = f"{'https' if tls_cert else 'http'}://{_netloc(host, listening)}"
+        print(f"{url} serves {settings.storage}; Ctrl-C ends it", flush=True)
+        uvicorn.Server(config).run([listening])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens: whoever asks from now on is answered once the service has begun.
+
+    Raises:
+        WrongRequest: if one can't be had there.
+    """
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        refuse(f"--host {host} --port {port}: {error.strerror}; choose others")
+
+
+def _netloc(host: str, listening: socket.socket) -> str:
+    return f"{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
 
 
 def _token_lines(file: Path | None) -> str:

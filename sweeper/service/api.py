@@ -1,11 +1,11 @@
 """The routes of the API."""
 
-from functools import partial
+import json
+from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
-import anyio.to_thread
 from fastapi import APIRouter, Body, Query, Request, Response
 from fastapi.responses import FileResponse
 
@@ -27,8 +27,10 @@ from sweeper.service.models import (
 from sweeper.service.problems import MEDIA_TYPE, Problem, Refusal
 from sweeper.service.reading import RECORDS
 from sweeper.service.state import Allowed, Name, Parts
-from sweeper.store import Storage, StorageError
-from sweeper.store.ledger import list_runs
+from sweeper.store import StorageError
+
+VERSION = version("sweeper")
+SCHEMA_TEXT = json.dumps(RECIPE_SCHEMA)
 
 
 def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -73,24 +75,24 @@ router = APIRouter(prefix="/api/v1", dependencies=Allowed, responses=refusals(40
 async def health(parts: Parts) -> Health:
     """Say whether the storage and the cluster answer; asks for no token."""
     await parts.cluster.jobs()
-    place = Storage(parts.settings.storage)
     try:
-        await anyio.to_thread.run_sync(list_runs, place)
+        await parts.board.runs()
         storage = True
     except StorageError:
         storage = False
-    well = storage and parts.cluster.reached
-    return Health(
-        status="ok" if well else "degraded",
-        storage=storage,
-        cluster=parts.cluster.reached,
-        version=version("sweeper"),
-    )
+    cluster = not parts.cluster.problem
+    status = "ok" if storage and cluster else "degraded"
+    return Health(status=status, storage=storage, cluster=cluster, version=VERSION)
 
 
 @router.get("/recipes", tags=["recipes"])
 def recipes() -> list[RecipeInfo]:
     """List the named recipes."""
+    return _recipes()
+
+
+@cache
+def _recipes() -> list[RecipeInfo]:
     found = []
     for name, build in RECIPES.items():
         scales = {scale: build(scale) for scale in SCALES}
@@ -100,10 +102,10 @@ def recipes() -> list[RecipeInfo]:
     return found
 
 
-@router.get("/recipes/schema", tags=["recipes"])
-def schema() -> dict[str, Any]:
+@router.get("/recipes/schema", tags=["recipes"], response_model=dict[str, Any])
+async def schema() -> Response:
     """Return the JSON schema of a recipe."""
-    return RECIPE_SCHEMA
+    return Response(SCHEMA_TEXT, media_type="application/json")
 
 
 @router.get("/sweeps", tags=["sweeps"], responses=refusals(422, 503))

@@ -1,13 +1,12 @@
 """The cluster's jobs as the service sees them: asked for at most once a second, and possibly away."""
 
-import asyncio
-import time
 from collections.abc import Callable
 from typing import TypeVar
 
 import anyio.to_thread
 
 from sweeper.jobs import JobInfo, Jobs
+from sweeper.service.remembered import Remembered
 from sweeper.service.settings import Settings
 from sweeper.store import Storage
 from sweeper.tuning.cluster import ClusterError
@@ -19,44 +18,32 @@ FRESH_SECONDS, AWAY_SECONDS = 1.0, 5.0
 
 
 class Cluster:
-    """The jobs of sweeps of our storage. `reached` says whether the cluster answered when last asked."""
+    """The jobs of sweeps of our storage."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._storage = Storage(settings.storage).url
         self._client: Jobs | None = None
-        self._jobs: dict[str, JobInfo] = {}
-        self._until = 0.0
-        self._lock = asyncio.Lock()
-        self.reached = False
+        self._jobs = Remembered(self._ask)
+        self.problem = ""
+        """Why the cluster did not answer when last asked; empty if it did."""
 
-    async def jobs(self, fresh: bool = False) -> dict[str, JobInfo]:
-        """Return run → its latest job; what was last known if the cluster is away.
+    async def jobs(self) -> dict[str, JobInfo]:
+        """Return run → its latest job; what was last known if the cluster is away."""
+        return await self._jobs.get()
 
-        Raises:
-            ClusterError: if it is away and `fresh` is asked for.
-        """
-        if not fresh and time.monotonic() < self._until:
-            return self._jobs
-        async with self._lock:
-            if fresh or time.monotonic() > self._until:
-                await self._ask(fresh)
-        return self._jobs
+    async def renew(self) -> dict[str, JobInfo]:
+        """Return run → its latest job, as it is from now on; what was last known if the cluster is away."""
+        return await self._jobs.renew()
 
-    def forget(self) -> None:
-        """Have the jobs asked for before they are answered again."""
-        self._until = 0.0
-
-    async def _ask(self, fresh: bool) -> None:
+    async def _ask(self) -> tuple[dict[str, JobInfo], float]:
         try:
             found = await self.call(lambda client: client.all())
-        except ClusterError:
-            self.reached, self._until = False, time.monotonic() + AWAY_SECONDS
-            if fresh:
-                raise
-        else:
-            self.reached, self._until = True, time.monotonic() + FRESH_SECONDS
-            self._jobs = {run: job for run, job in found.items() if job.storage == self._storage}
+        except ClusterError as error:
+            self.problem = str(error)
+            return self._jobs.answer or {}, AWAY_SECONDS
+        self.problem = ""
+        return {run: job for run, job in found.items() if job.storage == self._storage}, FRESH_SECONDS
 
     async def call(self, ask: Callable[[Jobs], T]) -> T:
         """Return what `ask` gets from the cluster's client.

@@ -2,8 +2,8 @@
 
 from fastapi import Request
 from limits import RateLimitItem, RateLimitItemPerMinute
-from limits.storage import MemoryStorage
-from limits.strategies import SlidingWindowCounterRateLimiter
+from limits.aio.storage import MemoryStorage
+from limits.aio.strategies import SlidingWindowCounterRateLimiter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sweeper.service.auth import SAFE
@@ -42,16 +42,16 @@ class RateLimit:
         self._any = RateLimitItemPerMinute(per_minute)
         self._writing = RateLimitItemPerMinute(max(1, per_minute // 10))
 
-    def check(self, request: Request, who: str) -> None:
+    async def check(self, request: Request, who: str) -> None:
         """Count a request of `who`.
 
         Raises:
             Refusal: 429 if there were too many.
         """
-        self._hit(self._any, "any", who)
+        await self._hit(self._any, "any", who)
         if request.method not in SAFE:
-            self._hit(self._writing, "write", who)
+            await self._hit(self._writing, "write", who)
 
-    def _hit(self, item: RateLimitItem, kind: str, who: str) -> None:
-        if not self._limiter.hit(item, kind, who):
+    async def _hit(self, item: RateLimitItem, kind: str, who: str) -> None:
+        if not await self._limiter.hit(item, kind, who):
             raise Refusal(429, f"more than {item.amount} requests a minute; wait", {"Retry-After": "10"})

@@ -18,6 +18,7 @@ from sweeper.service.reading import Prepared, Workers
 from sweeper.service.settings import Settings
 from sweeper.service.webhook import Webhook
 from sweeper.store import Ledger
+from sweeper.tuning.cluster import ClusterError
 
 SENT_SECONDS = 600.0
 """After which nobody is still being sent a file that has been made anew."""
@@ -80,7 +81,8 @@ class Operations:
             await anyio.to_thread.run_sync(Ledger.at(self._board.path(name)).request_stop)
         elif sweep.state == "starting":
             await self._cluster.call(lambda jobs: jobs.stop(name))
-        return await self._board.again(name)
+        await self._board.renew(name)
+        return await self._board.get(name)
 
     async def delete(self, name: str) -> None:
         """Delete a sweep, and the checkpoints that no other run refers to.
@@ -94,8 +96,7 @@ class Operations:
         await self._workers(reading.delete, self._board.path(name))
         if sweep.job is not None:
             await self._cluster.call(lambda jobs: jobs.forget(name))
-        self._cluster.forget()
-        self._board.forget([name])
+        await self._board.renew(name)
 
     async def file(self, name: str, kind: str, write: Callable[[str, Path], None]) -> tuple[Path, str]:
         """Return the file that `write` makes of a sweep, and its tag; made anew if something has happened.
@@ -136,9 +137,9 @@ class Operations:
         run, storage = prepared.run, self._settings.storage
         # One at a time, or each of several would find room for itself.
         async with self._submitting:
-            jobs = await self._cluster.jobs(fresh=True)
+            jobs = await self._cluster.renew()
             active = {name for name, job in jobs.items() if job.active}
-            known = await self._board.get(run) if run in await self._board.names() else None
+            known = await self._board.find(run)
             wanted = trials or prepared.recipe.planned_trials
             if known is not None and (run in active or (known.state == "done" and wanted <= known.total)):
                 return known, False
@@ -146,8 +147,11 @@ class Operations:
                 raise Refusal(
                     429, f"{len(active)} sweeps are running, no more may; stop one", {"Retry-After": "60"}
                 )
+            if self._cluster.problem:
+                raise ClusterError(self._cluster.problem)
             await self._webhook.expect(run)
             _, begun = await self._cluster.call(
                 lambda jobs: jobs.submit(prepared.recipe, storage, run, trials)
             )
-            return await self._board.again(run), begun
+            await self._board.renew(run)
+            return await self._board.get(run), begun

@@ -96,7 +96,7 @@ async def report(request: Request, name: Name, parts: Parts, ticket: str = "") -
 async def all_sweeps(request: Request, parts: Parts) -> HTMLResponse:
     """Return the table of sweeps."""
     sweeps = await parts.board.all()
-    context = {"sweeps": sweeps, "reached": parts.cluster.reached}
+    context = {"sweeps": sweeps, "reached": not parts.cluster.problem}
     return templates.TemplateResponse(request, "fragments/sweeps.html", context)
 
 

@@ -1,5 +1,6 @@
 """What the operator decides."""
 
+import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -47,9 +48,16 @@ class Settings:
         """
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise ValueError("--tls-cert and --tls-key: give both, or none")
-        for file in (self.tls_certificate, self.tls_key):
-            if file is not None and not file.is_file():
-                raise ValueError(f"{file}: there is no such file; give --tls-cert and --tls-key as PEM files")
+        if self.tls_certificate is not None:
+            try:
+                ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(
+                    self.tls_certificate, self.tls_key
+                )
+            except OSError as error:
+                raise ValueError(
+                    f"--tls-cert {self.tls_certificate} --tls-key {self.tls_key}: {error.strerror or error}; give a "
+                    "certificate and its key as PEM files"
+                ) from error
         if self.webhook and not self.webhook_secret:
             raise ValueError("--webhook: set SWEEPER_WEBHOOK_SECRET, with which messages are signed")
         if is_loopback(self.host):
