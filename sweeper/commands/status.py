@@ -107,11 +107,10 @@ def _ended_itself(recipe: Recipe, ledger: Ledger) -> bool:
     """Return whether the search's stopping rule has ended it."""
     if recipe.search.stop is None:
         return False
-    from sweeper.tuning.search.told import finished, stopping  # loads torch
+    from sweeper.tuning.search.told import explain, finished, stopping  # loads torch
 
     ended = finished(recipe.search, ledger.suggestions(), ledger.outcomes())
-    rule = stopping(recipe, ledger, ended.values())
-    return rule is not None and rule.reason is not None
+    return bool(explain(stopping(recipe, ledger, ended.values())))
 
 
 def _state(ledger: Ledger) -> Literal["running", "stopping", "stopped", "interrupted"]:

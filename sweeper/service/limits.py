@@ -3,7 +3,7 @@
 from fastapi import Request
 from limits import RateLimitItem, RateLimitItemPerMinute
 from limits.aio.storage import MemoryStorage
-from limits.aio.strategies import SlidingWindowCounterRateLimiter
+from limits.aio.strategies import FixedWindowRateLimiter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sweeper.service.auth import SAFE
@@ -35,10 +35,10 @@ class BodyLimit:
 
 
 class RateLimit:
-    """Counts the requests of each caller over the last minute."""
+    """Counts the requests of each caller in a minute, from the first on."""
 
     def __init__(self, per_minute: int) -> None:
-        self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
+        self._limiter = FixedWindowRateLimiter(MemoryStorage())
         self._any = RateLimitItemPerMinute(per_minute)
         self._writing = RateLimitItemPerMinute(max(1, per_minute // 10))
 

@@ -5,25 +5,13 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from search_spaces.recipe import Recipe, Scale
+from sweeper.commands.status import Peak
 
 State = Literal["starting", "running", "stopping", "stopped", "interrupted", "failed", "done", "unknown"]
 ACTIVE = {"starting", "running", "stopping"}
 ENDED = {"stopped", "interrupted", "failed", "done"}
 
 RunName = r"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}$"
-
-
-class Peak(BaseModel):
-    """S* and the gain there, each with its 95% interval."""
-
-    noise_scale: float
-    low: float
-    high: float
-    gain: float
-    gain_low: float
-    gain_high: float
-    hump_probability: float
-    interior: bool
 
 
 class Sweep(BaseModel):

@@ -144,9 +144,8 @@ class Operations:
             if known is not None and (run in active or (known.state == "done" and wanted <= known.total)):
                 return known, False
             if len(active) >= self._settings.sweeps:
-                raise Refusal(
-                    429, f"{len(active)} sweeps are running, no more may; stop one", {"Retry-After": "60"}
-                )
+                reason = f"as many sweeps as may, {len(active)}, run or wait; stop one"
+                raise Refusal(429, reason, {"Retry-After": "60"})
             if self._cluster.problem:
                 raise ClusterError(self._cluster.problem)
             await self._webhook.expect(run)

@@ -60,12 +60,13 @@ class Settings:
                 ) from error
         if self.webhook and not self.webhook_secret:
             raise ValueError("--webhook: set SWEEPER_WEBHOOK_SECRET, with which messages are signed")
+        if not self.tokens and (self.behind_proxy or not is_loopback(self.host)):
+            where = "--behind-proxy" if self.behind_proxy else f"--host {self.host}"
+            raise ValueError(
+                f"{where}: others could reach it; give --tokens FILE (sweeper serve --new-token write)"
+            )
         if is_loopback(self.host):
             return
-        if not self.tokens:
-            raise ValueError(
-                f"--host {self.host}: others could reach it; give --tokens FILE (sweeper serve --new-token write)"
-            )
         if self.tls_certificate is None and not self.behind_proxy:
             raise ValueError(
                 f"--host {self.host}: tokens would travel in the clear; give --tls-cert and --tls-key, or "

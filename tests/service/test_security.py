@@ -1,5 +1,6 @@
 """Who is kept out, what is refused, and that nothing secret is written down. The cluster may be away for all of it."""
 
+import asyncio
 import itertools
 import json
 import socket
@@ -10,9 +11,12 @@ from pathlib import Path
 import httpx
 import pytest
 
+from search_spaces import load_recipe
 from sweeper.service.app import build_app
 from sweeper.service.auth import new_token, parse_tokens
+from sweeper.service.reading import prepare
 from sweeper.service.settings import Settings
+from sweeper.tuning import default_name
 from tests.service.serving import AWAY, client, serving
 
 READ, WRITE = new_token("read"), new_token("write")
@@ -229,6 +233,43 @@ def test_trials_are_bounded_before_they_are_listed(writer):
     assert f"{899**3} are more than the 5 that this service allows" in detail(answer)
 
 
+def test_the_quota_is_that_of_the_service_whatever_a_recipe_asks_for(tmp_path):
+    def quota(asked: float | None) -> float | None:
+        content = {"recipe": "digits", "scale": "smoke", "overrides": {"retention/quota_gib": asked}}
+        found = prepare(content, None, str(tmp_path), most_trials=100, quota_gib=2.0, allowed=())
+        assert found.run == default_name(load_recipe("digits", "smoke")), "the same sweep with another quota"
+        return found.recipe.retention.quota_gib
+
+    assert [quota(asked) for asked in (None, 1.0, 3.0)] == [2.0, 1.0, 2.0]
+
+
+def test_of_two_hundred_clients_at_once_each_gets_its_own_answer(root, audit):
+    """Most of them do wrong, each in its way; nobody else is told of it, nor what it sent written down."""
+    writing, reading = ({"Authorization": f"Bearer {secret}"} for secret, _ in (WRITE, READ))
+    asked = [
+        ("GET", "/sweeps/demo", reading, b"", 200),
+        ("GET", "/sweeps/demo", {"Authorization": "Bearer a-guess"}, b"", 401),
+        ("DELETE", "/sweeps/demo", reading, b"", 403),
+        ("GET", "/sweeps/..%2fdemo", reading, b"", 404),
+        ("POST", "/sweeps/demo/resume", {**writing, "Content-Type": "application/json"}, b"{a-secret-body", 422),
+        ("POST", "/sweeps", {**writing, **YAML}, b"#" * 300_000, 413),
+        ("POST", "/sweeps", {**writing, "Content-Type": "text/plain"}, b"a-secret-body", 415),
+        ("POST", "/sweeps", {**writing, **YAML}, BILLION_LAUGHS.encode(), 422),
+    ] * 25  # fmt: skip
+
+    async def ask_all() -> list[int]:
+        limits = httpx.Limits(max_connections=200)
+        async with httpx.AsyncClient(base_url=f"{root}/api/v1", limits=limits, timeout=120) as clients:
+            sent = (
+                clients.request(how, what, headers=who, content=body) for how, what, who, body, _ in asked
+            )
+            return [answer.status_code for answer in await asyncio.gather(*sent)]
+
+    assert asyncio.run(ask_all()) == [status for *_, status in asked]
+    assert "a-guess" not in audit.read_text()
+    assert "a-secret-body" not in audit.read_text()
+
+
 def test_requests_are_counted(planted):
     with serving(planted, rate=20) as root, client(root) as api:
         statuses = [api.get("/recipes/schema").status_code for _ in range(25)]
@@ -265,6 +306,7 @@ def test_without_tokens_foreign_pages_are_kept_out(open_root, headers, status):
         ({"host": "0.0.0.0"}, "give --tokens"),
         ({"host": "::"}, "give --tokens"),
         ({"host": "0.0.0.0", "behind_proxy": True}, "give --tokens"),
+        ({"behind_proxy": True}, "--behind-proxy: others could reach it; give --tokens"),
         ({"host": "0.0.0.0", "tokens": (READ[1],)}, "give --tls-cert and --tls-key, or --behind-proxy"),
         ({"tls_key": Path("key.pem")}, "give both"),
         ({"webhook": "http://127.0.0.1/"}, "SWEEPER_WEBHOOK_SECRET"),

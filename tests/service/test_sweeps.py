@@ -71,6 +71,17 @@ def receiver():
     found.server.server_close()
 
 
+def told(receiver: Receiver, name: str) -> str:
+    """Wait until the receiver is told of the end of a sweep; return what."""
+    end = time.monotonic() + 60
+    while True:
+        for _, body in receiver.messages:
+            if (message := json.loads(body))["sweep"]["name"] == name:
+                return message["event"]
+        assert time.monotonic() < end
+        time.sleep(0.5)
+
+
 def test_a_sweep_through_the_api(head, tmp_path, receiver):
     recipe, storage = to_yaml(small_recipe(**LONG)), str(tmp_path)
     settings = {"python": sys.executable, "webhook": receiver.url, "webhook_secret": "secret", "sweeps": 1}
@@ -84,7 +95,7 @@ def test_a_sweep_through_the_api(head, tmp_path, receiver):
         other = api.post("/sweeps", json={"recipe": "digits", "scale": "smoke"})
         assert (other.status_code, other.json()["detail"]) == (
             429,
-            "1 sweeps are running, no more may; stop one",
+            "as many sweeps as may, 1, run or wait; stop one",
         )
         assert api.post(f"/sweeps/{name}/stop").status_code == 202
         assert until(api, name, "stopped")["done"] < 4
@@ -120,13 +131,16 @@ def test_a_sweep_through_the_api(head, tmp_path, receiver):
         assert (again.status_code, again.json()["job"]) == (200, done["job"]), (
             "what is done is not done again"
         )
+        assert told(receiver, done["name"]) == "done"
 
 
-def test_a_sweep_that_cannot_begin_says_why(head, tmp_path):
+def test_a_sweep_that_cannot_begin_says_why(head, tmp_path, receiver):
     missing = small_recipe(task={"name": "cifar10", "root": str(tmp_path)})
-    with serving(str(tmp_path), head, python=sys.executable) as root, client(root) as api:
+    settings = {"python": sys.executable, "webhook": receiver.url, "webhook_secret": "secret"}
+    with serving(str(tmp_path), head, **settings) as root, client(root) as api:
         name = api.post("/sweeps", content=to_yaml(missing), headers=YAML).json()["name"]
         assert "cifar10" in until(api, name, "failed")["reason"].lower()
+        assert told(receiver, name) == "failed"
 
 
 def start(storage: Path, head: str, port: int) -> subprocess.Popen[bytes]:
