@@ -1,5 +1,6 @@
 """The cluster's jobs as the service sees them: asked for at most once a second, and possibly away."""
 
+import asyncio
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -15,6 +16,8 @@ T = TypeVar("T")
 
 FRESH_SECONDS, AWAY_SECONDS = 1.0, 5.0
 """How long an answer counts, and how long a failure to get one."""
+READ_SECONDS, WRITE_SECONDS = 5.0, 60.0
+"""How long an answer is waited for: a head whose machine is gone doesn't even refuse."""
 
 
 class Cluster:
@@ -38,15 +41,15 @@ class Cluster:
 
     async def _ask(self) -> tuple[dict[str, JobInfo], float]:
         try:
-            found = await self.call(lambda client: client.all())
+            found = await self.call(lambda client: client.all(), READ_SECONDS)
         except ClusterError as error:
             self.problem = str(error)
             return self._jobs.answer or {}, AWAY_SECONDS
         self.problem = ""
         return {run: job for run, job in found.items() if job.storage == self._storage}, FRESH_SECONDS
 
-    async def call(self, ask: Callable[[Jobs], T]) -> T:
-        """Return what `ask` gets from the cluster's client.
+    async def call(self, ask: Callable[[Jobs], T], seconds: float = WRITE_SECONDS) -> T:
+        """Return what `ask` gets from the cluster's client, within `seconds`.
 
         Raises:
             ClusterError: if the cluster doesn't answer.
@@ -57,4 +60,8 @@ class Cluster:
                 self._client = Jobs(self._settings.address, self._settings.python)
             return ask(self._client)
 
-        return await anyio.to_thread.run_sync(asked)
+        try:
+            async with asyncio.timeout(seconds):
+                return await anyio.to_thread.run_sync(asked, abandon_on_cancel=True)
+        except TimeoutError as error:
+            raise ClusterError(f"--address {self._settings.address}: no answer in {seconds:g} s") from error

@@ -68,7 +68,8 @@ class Webhook:
         # At first its job may not be known yet, and the state be that in which it ended before.
         if begun is None or time.time() - float(begun) < 2 * POLL_SECONDS or (job is not None and job.active):
             return
-        sweep = next((sweep for sweep in await self._board.all() if sweep.name == run), None)
+        await self._board.renew(run)
+        sweep = await self._board.find(run)
         if sweep is not None and sweep.state not in EVENTS:
             return
         if sweep is not None:
@@ -81,6 +82,7 @@ class Webhook:
                 return
         await anyio.to_thread.run_sync(self._storage.remove, note)
         self._pause.pop(run, None)
+        self._due.pop(run, None)
 
     def _post(self, id_: str, sweep: Sweep) -> str:
         """Post a message; return what went wrong, "" if nothing did."""

@@ -3,6 +3,7 @@
 import io
 import json
 import shutil
+import socket
 import time
 from dataclasses import asdict
 
@@ -120,6 +121,14 @@ def test_what_changes_is_seen(api, own):
         time.sleep(0.5)
     assert (sweep["state"], sweep["total"]) == ("stopped", 50)
     assert api.get("/sweeps/demo/records").headers["etag"] != before
+
+
+def test_reads_go_on_while_the_cluster_says_nothing(planted):
+    silent = socket.create_server(("127.0.0.1", 0))  # takes connections, and leaves them at that
+    with serving(planted, f"http://127.0.0.1:{silent.getsockname()[1]}") as root, client(root) as api:
+        assert api.get("/sweeps/demo").json()["state"] == "done"
+        assert api.get("/health").json()["cluster"] is False
+        silent.close()
 
 
 def test_health_says_that_the_cluster_is_away(api):

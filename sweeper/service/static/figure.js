@@ -2,6 +2,7 @@
 "use strict";
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
+const LEAST_WIDTH = 640;
 let figures = {};
 
 async function draw() {
@@ -11,13 +12,17 @@ async function draw() {
     if (!place) {
       place = document.body.appendChild(document.createElement("div"));
       place.id = name;
+      place.style.minWidth = `${LEAST_WIDTH}px`;
     }
     const clear = { paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { ...layout.font, color: colour } };
-    await Plotly.react(place, data, { ...layout, ...clear }, { displaylogo: false, responsive: true, displayModeBar: false });
+    // Where figures are wider than the screen, a finger moves them.
+    const dragmode = innerWidth < LEAST_WIDTH ? false : layout.dragmode;
+    await Plotly.react(place, data, { ...layout, ...clear, dragmode }, { displaylogo: false, responsive: true, displayModeBar: false });
   }
   const drawn = Object.keys(figures).length;
-  // The body has margins of eight pixels, which its height leaves out.
-  parent.postMessage({ drawn, height: drawn && document.body.offsetHeight + 16 }, "*");
+  // Besides the body there are its margins of eight pixels, and perhaps a bar to scroll by.
+  const around = 16 + innerHeight - document.documentElement.clientHeight;
+  parent.postMessage({ drawn, height: drawn && document.body.offsetHeight + around }, "*");
 }
 
 addEventListener("message", (event) => {
