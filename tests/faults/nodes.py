@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -21,6 +22,8 @@ RAY = (sys.executable, "-m", "ray.scripts.scripts")
 ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AUTH_MODE": "disabled",
+    # Ray's default of 15 starves the trials where the drills share a machine.
+    "RAY_worker_niceness": "0",
 }
 PORT = 6399
 START_SECONDS = 300.0
@@ -156,7 +159,9 @@ def _hosts(workers: int) -> Iterator[tuple[Host, list[Host]]]:
             [Host(f"127.0.0.{number}") for number in range(2, 2 + workers)],
         )
         return
-    bridge, names = f"swb{os.getpid()}", [f"sw{os.getpid()}-{number}" for number in range(workers + 1)]
+    # New names each time: the system takes a while to clear a namespace away, and its cable with it.
+    mark = uuid.uuid4().hex[:8]
+    bridge, names = f"swb{mark}", [f"sw{mark}-{number}" for number in range(workers + 1)]
     try:
         _ip("link", "add", bridge, "type", "bridge")
         _ip("link", "set", bridge, "up")
