@@ -133,6 +133,11 @@ class Sweep:
             row["trial"]: row for row in trials[~trials.status.isin(["running", "failed"])].to_dict("records")
         }
 
+    def seconds(self) -> float:
+        """Return how long after its first trial the last one ended."""
+        times = [row["time"] for row in self.ended().values()]
+        return max(times) - min(times)
+
     def records(self) -> pd.DataFrame:
         """Return what must be equal."""
         return read_records(self.path).drop(columns="attempt").sort_values(ORDER).reset_index(drop=True)
@@ -248,10 +253,10 @@ def watching(sweep: Sweep) -> Iterator[set[str]]:
         thread.join()
 
 
-def drill(number: int, scene: Scene, faults: Sequence[str], calm: Sweep, within: float) -> Result:
+def drill(number: int, scene: Scene, faults: Sequence[str], calm: Sweep) -> Result:
     """Disturb one sweep and compare it with the undisturbed one."""
     started = time.monotonic()
-    saboteur = threading.Thread(target=disturb, args=(scene, faults, within))
+    saboteur = threading.Thread(target=disturb, args=(scene, faults, calm.seconds() / 2))
     with watching(scene.sweep) as lost:
         saboteur.start()
         scene.sweep.run()
@@ -280,14 +285,11 @@ def _equal(ours: pd.DataFrame, calm: pd.DataFrame) -> bool:
     return True
 
 
-def undisturbed(folder: Path, trials: int, head: Host) -> tuple[Sweep, float]:
-    """Return the sweep to compare with, which is run once, and its seconds."""
-    calm, started = Sweep(folder, trials, head), time.monotonic()
+def undisturbed(folder: Path, trials: int, head: Host) -> Sweep:
+    """Return the sweep to compare with, which is run once."""
+    calm = Sweep(folder, trials, head)
     calm.run()
-    seconds = folder / "seconds"
-    if not seconds.exists():
-        seconds.write_text(str(time.monotonic() - started))
-    return calm, float(seconds.read_text())
+    return calm
 
 
 def drills(folder: Path, count: int, seed: int, trials: int, workers: int) -> Iterator[Result]:
@@ -299,9 +301,9 @@ def drills(folder: Path, count: int, seed: int, trials: int, workers: int) -> It
             rng = random.Random(f"{seed} {number}")
             faults = rng.sample(names, 2)
             with nodes(workers) as (head, hosts):
-                calm, seconds = undisturbed(folder / "calm", trials, head)
+                calm = undisturbed(folder / "calm", trials, head)
                 scene = Scene(Sweep(folder / f"sweep-{number}", trials, head), head, hosts, rng)
-                kept.write_text(json.dumps(asdict(drill(number, scene, faults, calm, seconds / 2))))
+                kept.write_text(json.dumps(asdict(drill(number, scene, faults, calm))))
         yield Result(**json.loads(kept.read_text()))
 
 
