@@ -120,10 +120,14 @@ class Counter(tune.Callback):
         self._tell()
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Let a trial that died and starts again wait a while, unless it was its node that died."""
+        """Let a trial that died and starts again wait a while, for a turn alone, or not at all if its node died."""
         self._running.discard(trial.trial_id)
-        if self._failures.retried(_error(trial)) == "node":
+        error = _error(trial)
+        cause = self._failures.retried(error)
+        if cause == "node":
             trial.max_failures += 1
+        elif cause == "memory":
+            trial.config[OUT_OF_MEMORY] = error
         else:
             trial.config[WAIT] = back_off(trial.num_failures)
         self._weather()

@@ -6,5 +6,7 @@ DRAINED = "drained"
 PROBLEM = "problem"
 """Why the sweep has to stop: what this trial met, all others would meet too."""
 OUT_OF_MEMORY = "out_of_memory"
+"""In a result: what a trial that ran out of memory said. In the config of one that was killed for it: it is not to run
+again beside others, and ends at once with that result."""
 WAIT = "wait_seconds"
 """In a trial's config: how long its next attempt waits before it starts."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import ray
 import torch
 import torch.distributed as dist
+from ray.exceptions import OutOfMemoryError
 from torch import Tensor, nn
 
 from sweeper.data import Task
@@ -118,8 +119,11 @@ def crowd_model(task: Task, folder: str, size: int) -> nn.Module:
     return Crowd(task.input_shape[0], task.classes, Path(folder), size)
 
 
-def hungry_model(task: Task, folder: str) -> nn.Module:
-    """Runs out of memory if another process trains one at the same time; waits for that to happen."""
+def hungry_model(task: Task, folder: str, killed: bool) -> nn.Module:
+    """Runs out of memory if another process trains one at the same time; waits for that to happen.
+
+    It notices by itself, or is `killed` as by Ray's memory monitor.
+    """
 
     class Hungry(nn.Linear):
         def forward(self, inputs: Tensor) -> Tensor:
@@ -130,6 +134,10 @@ def hungry_model(task: Task, folder: str) -> nn.Module:
                 if len(list(Path(folder).iterdir())) > 1:
                     time.sleep(0.1)  # the other one is to notice as well
                     mine.unlink()
+                    with Path(f"{folder} deaths").open("a") as deaths:
+                        deaths.write("x")
+                    if killed:
+                        raise OutOfMemoryError("Task was killed due to the node running low on memory.")
                     raise MemoryError("no room for two")
                 mine.unlink()
             return super().forward(inputs)

@@ -102,12 +102,15 @@ def test_a_trial_that_hangs_is_ended_and_retried(ray_cluster, tmp_path):
     assert (run.status, run.trials, run.failed) == ("done", 1, 0)
 
 
-def test_trials_that_need_the_memory_of_two_run_alone(ray_cluster, tmp_path):
+@pytest.mark.parametrize("killed", [False, True])
+def test_trials_that_need_the_memory_of_two_run_alone(ray_cluster, tmp_path, killed):
     (tmp_path / "inside").mkdir()
-    recipe = imported("hungry_model", [0.01, 0.02], folder=str(tmp_path / "inside"))
+    recipe = imported("hungry_model", [0.01, 0.02], folder=str(tmp_path / "inside"), killed=killed)
     recipe = recipe.model_copy(update={"trunk": recipe.trunk.model_copy(update={"epochs": 2})})
     run = sweeper.tuning.run(recipe, str(tmp_path / "sweeps"))
     assert (run.status, run.trials, run.failed, run.storm) == ("done", 2, 0, "")
+    deaths = len((tmp_path / "inside deaths").read_text())
+    assert 1 <= deaths <= 2, "neither died beside the other twice"
 
 
 def test_a_storm_of_failures_ends_the_sweep_and_names_the_commonest(ray_cluster, tmp_path):

@@ -67,12 +67,16 @@ class TrialRunner(tune.Trainable):
         except StorageError as error:
             return {METRIC: self._objective(), DRAINED: True, PROBLEM: str(error), "done": True}
         except (MemoryError, torch.OutOfMemoryError) as error:
-            reason = f"{type(error).__name__}: {error}"
-            return {METRIC: self._objective(), DRAINED: True, OUT_OF_MEMORY: reason, "done": True}
+            return self._aside(f"{type(error).__name__}: {error}")
         except Overdue as overdue:
             raise TimeoutError(str(overdue)) from None
 
+    def _aside(self, error: str) -> dict[str, Any]:
+        return {METRIC: self._objective(), DRAINED: True, OUT_OF_MEMORY: error, "done": True}
+
     def _advance(self) -> dict[str, Any]:
+        if error := self.config.get(OUT_OF_MEMORY):
+            return self._aside(error)
         if self.ledger.stop_requested():
             if self.workers:
                 for sent in self.workers.rest():
