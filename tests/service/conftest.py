@@ -1,6 +1,8 @@
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +19,9 @@ ROOT = Path(__file__).parents[2]
 def head(tmp_path_factory) -> Iterator[str]:
     """The address of the dashboard of a Ray of our own, which wants the token that it has made."""
     home = tmp_path_factory.mktemp("home")
-    environment = {**os.environ, "HOME": str(home), "PYTHONPATH": str(ROOT)}
+    # Jobs look for the current cluster in Ray's folder: in one of its own there is no other. Sockets want short paths.
+    folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
+    environment = {**os.environ, "HOME": str(home), "PYTHONPATH": str(ROOT), "RAY_TMPDIR": folder}
     command = [sys.executable, "-m", "tests.service.head"]
     with subprocess.Popen(
         command, cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
@@ -29,6 +33,7 @@ def head(tmp_path_factory) -> Iterator[str]:
             _wait_for_agent(Jobs(address))
             yield address
         process.communicate(timeout=60)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -187,5 +187,5 @@ def test_killed_during_a_submit_and_restarted_there_is_one_sweep(head, jobs, tmp
     service.wait(60)
     assert [each.name for each in (tmp_path / "runs").iterdir()] == [name]
     ours = [job for job in jobs._client.list_jobs() if job.metadata.get("sweeper_storage") == str(tmp_path)]
-    assert [job.submission_id for job in ours] == [name], ours
+    assert len(ours) == 1, ours
     assert len(read_trials(tmp_path / "runs" / name)) == 4
