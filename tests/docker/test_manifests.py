@@ -4,14 +4,20 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
+import botocore.session
 import jsonschema
 import kubernetes_validate
 import pytest
 import ray.autoscaler
 import yaml
+from botocore.validate import ParamValidator
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
 from ray.autoscaler._private.kuberay.autoscaling_config import _derive_autoscaling_config_from_ray_cr
 
 DOCKER = Path(__file__).parents[2] / "docker"
@@ -27,29 +33,42 @@ CLUSTER, JOB = load("kubernetes/raycluster.yaml"), load("kubernetes/rayjob.yaml"
 GROUPS = {"head": CLUSTER["spec"]["headGroupSpec"]} | {
     group["groupName"]: group for group in CLUSTER["spec"]["workerGroupSpecs"]
 }
+DOCKERFILE = (DOCKER / "Dockerfile").read_text(encoding="utf-8")
+PINNED = {
+    name: Version(version)
+    for name, version in re.findall(
+        r"^(\S+)==(\S+)$", (DOCKER / "constraints.txt").read_text(encoding="utf-8"), re.MULTILINE
+    )
+}
 OURS = {name: service for name, service in COMPOSE["services"].items() if service["image"] == "sweeper"}
 
-# https://ray-project.github.io/kuberay/reference/api/
+# https://docs.ray.io/en/latest/cluster/kubernetes/references/api.html
 FIELDS = {
     "RayJobSpec": {
-        "entrypoint",
-        "backoffLimit",
-        "submissionMode",
-        "shutdownAfterJobFinishes",
-        "ttlSecondsAfterFinished",
-        "runtimeEnvYAML",
-        "rayClusterSpec",
+        "entrypoint": str,
+        "backoffLimit": int,
+        "submissionMode": str,
+        "shutdownAfterJobFinishes": bool,
+        "ttlSecondsAfterFinished": int,
+        "runtimeEnvYAML": str,
+        "rayClusterSpec": dict,
     },
     "RayClusterSpec": {
-        "rayVersion",
-        "authOptions",
-        "enableInTreeAutoscaling",
-        "headGroupSpec",
-        "workerGroupSpecs",
+        "rayVersion": str,
+        "authOptions": dict,
+        "enableInTreeAutoscaling": bool,
+        "headGroupSpec": dict,
+        "workerGroupSpecs": list,
     },
-    "AuthOptions": {"mode"},
-    "HeadGroupSpec": {"rayStartParams", "template"},
-    "WorkerGroupSpec": {"groupName", "minReplicas", "maxReplicas", "rayStartParams", "template"},
+    "AuthOptions": {"mode": str},
+    "HeadGroupSpec": {"rayStartParams": dict, "template": dict},
+    "WorkerGroupSpec": {
+        "groupName": str,
+        "minReplicas": int,
+        "maxReplicas": int,
+        "rayStartParams": dict,
+        "template": dict,
+    },
 }
 
 
@@ -69,14 +88,19 @@ def test_kubernetes_takes_the_pods(name):
 
 def test_the_fields_for_kuberay_are_those_of_its_reference():
     spec = CLUSTER["spec"]
-    assert CLUSTER["apiVersion"] == JOB["apiVersion"] == "ray.io/v1"
-    assert (CLUSTER["kind"], JOB["kind"]) == ("RayCluster", "RayJob")
-    assert JOB["spec"].keys() <= FIELDS["RayJobSpec"]
+    for kind, manifest in (("RayCluster", CLUSTER), ("RayJob", JOB)):
+        assert manifest.keys() == {"apiVersion", "kind", "metadata", "spec"}
+        assert (manifest["apiVersion"], manifest["kind"]) == ("ray.io/v1", kind)
+        assert manifest["metadata"].keys() == {"name"}
+    held = {"RayJobSpec": [JOB["spec"]], "RayClusterSpec": [spec], "AuthOptions": [spec["authOptions"]]}
+    held |= {"HeadGroupSpec": [spec["headGroupSpec"]], "WorkerGroupSpec": spec["workerGroupSpecs"]}
+    for kind, each in held.items():
+        for fields in each:
+            assert {field: type(value) for field, value in fields.items()} == FIELDS[kind]
+    assert spec["authOptions"]["mode"] == "token"
     assert JOB["spec"]["submissionMode"] in {"K8sJobMode", "HTTPMode"}
-    assert spec.keys() <= FIELDS["RayClusterSpec"]
-    assert spec["authOptions"].keys() <= FIELDS["AuthOptions"]
-    for name, group in GROUPS.items():
-        assert group.keys() <= FIELDS["HeadGroupSpec" if name == "head" else "WorkerGroupSpec"]
+    # Kubernetes refuses numbers there: {num-cpus: 0}.
+    assert {type(value) for group in GROUPS.values() for value in group["rayStartParams"].values()} == {str}
 
 
 def test_ray_s_autoscaler_reads_what_the_groups_hold():
@@ -93,20 +117,39 @@ def test_ray_up_takes_its_file():
     assert RAY_UP["head_node_type"] in RAY_UP["available_node_types"]
 
 
+@pytest.mark.parametrize("name", RAY_UP["available_node_types"])
+def test_aws_takes_the_machines_of_ray_up(name):
+    # Ray adds how many, and looks for an image.
+    request = RAY_UP["available_node_types"][name]["node_config"] | {"MinCount": 1, "MaxCount": 1}
+    operation = botocore.session.Session().get_service_model("ec2").operation_model("RunInstances")
+    assert not ParamValidator().validate(request, operation.input_shape).generate_report()
+
+
 def test_a_job_s_cluster_is_the_cluster():
     assert JOB["spec"]["rayClusterSpec"] == CLUSTER["spec"]
 
 
 def test_images_and_versions_are_pinned_and_agree():
-    constraints = (DOCKER / "constraints.txt").read_text(encoding="utf-8")
-    pinned = dict(line.split("==") for line in constraints.splitlines() if not line.startswith("#"))
-    assert pinned["ray"] == CLUSTER["spec"]["rayVersion"]
-    base = re.search(r"^ARG BASE_IMAGE=python:(\S+)$", (DOCKER / "Dockerfile").read_text(), re.MULTILINE)
-    assert base is not None
-    assert re.fullmatch(r"\d+\.\d+\.\d+-slim-\w+", base[1])
-    assert re.fullmatch(r"\S+:\d+\.\d+", COMPOSE["services"]["storage"]["image"])
+    digest = r"@sha256:[0-9a-f]{64}"
+    assert re.search(rf"^ARG BASE_IMAGE=python:\d+\.\d+\.\d+-slim-\w+{digest}$", DOCKERFILE, re.MULTILINE)
+    assert re.fullmatch(rf"\S+:\d+\.\d+{digest}", COMPOSE["services"]["storage"]["image"])
+    assert str(PINNED["ray"]) == CLUSTER["spec"]["rayVersion"]
     containers = [group["template"]["spec"]["containers"][0] for group in GROUPS.values()]
     assert {container["image"] for container in containers} == {RAY_UP["docker"]["image"]}
+
+
+def test_the_image_s_packages_are_pinned_to_versions_that_the_project_takes():
+    project = tomllib.loads((DOCKER.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = re.search(r"'\.\[(.+)\]'", DOCKERFILE)
+    assert extras is not None
+    wanted = [*project["dependencies"]]
+    for extra in extras[1].split(","):
+        wanted += project["optional-dependencies"][extra]
+    for requirement in map(Requirement, wanted):
+        assert PINNED[requirement.name] in requirement.specifier, requirement
+    python = re.search(r"BASE_IMAGE=python:([\d.]+)", DOCKERFILE)
+    assert python is not None
+    assert python[1] in SpecifierSet(project["requires-python"])
 
 
 def test_every_node_and_driver_gets_storage_and_its_credentials():
@@ -118,7 +161,8 @@ def test_every_node_and_driver_gets_storage_and_its_credentials():
         assert [variable["name"] for variable in container["env"]] == ["SWEEPER_STORAGE"]
         assert container["envFrom"] == [{"secretRef": {"name": "sweeper-storage"}}]
         assert group["template"]["spec"]["securityContext"] == {"runAsNonRoot": True}
-    assert re.search(r"^USER \d+$", (DOCKER / "Dockerfile").read_text(), re.MULTILINE)
+    (user,) = re.findall(r"^USER (\d+)$", DOCKERFILE, re.MULTILINE)
+    assert int(user) > 0
 
 
 def test_services_find_each_other_and_only_this_machine_finds_them():
