@@ -104,12 +104,6 @@ class TrialRunner(tune.Trainable):
         self.records += stage.records
         self.epochs += sum(stage.trained.values())
 
-    def save_checkpoint(self, checkpoint_dir: str) -> None:
-        """Do nothing: the store holds what a retry continues from."""
-
-    def load_checkpoint(self, checkpoint: Any) -> None:
-        """Do nothing: `setup` has looked into the ledger."""
-
     def _take_up(self, config: dict[str, Any]) -> None:
         time.sleep(config.get(WAIT, 0.0))
         self.watch = Watch(self.job.recipe.limits)
