@@ -219,7 +219,7 @@ def _tuner(
             verbose=0,
             callbacks=[counter],
             failure_config=tune.FailureConfig(max_failures=placement.retries),
-            # Tune would have workers write to `scratch`, which is this node's alone; the store has all that a retry needs.
+            # Workers would write to `scratch`, which is this node's alone; the store has all that a retry needs.
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
         ),
     )

@@ -1,7 +1,8 @@
-"""A sweep on two Ray nodes survives the death of one."""
+"""A sweep on two Ray nodes survives the death of one, and asks of nodes to share nothing but the storage."""
 
 import subprocess
 import sys
+import tempfile
 
 import pandas as pd
 
@@ -33,3 +34,20 @@ def test_a_sweep_on_two_nodes_survives_the_death_of_one(tmp_path, ray_cluster):
         for path in (calm.path, f"{tmp_path}/two/runs/run")
     ]
     pd.testing.assert_frame_equal(*tables, check_exact=True)
+
+
+def test_trials_need_no_folder_of_the_driver_s(tmp_path, ray_cluster, monkeypatch):
+    scratch, marks = tmp_path / "scratch", []
+    scratch.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+
+    def move_away(_):
+        """Take from the driver's folder the mark by which Tune tells whether a worker sees the same folder."""
+        for mark in scratch.glob("sweeper-*/*/.validate_storage_marker"):
+            mark.unlink()
+            marks.append(mark)
+
+    recipe = small_recipe(resources={"retries": 0})
+    run = sweeper.tuning.run(recipe, str(tmp_path / "sweeps"), listener=move_away)
+    assert marks
+    assert (run.status, run.trials, run.failed) == ("done", 4, 0)
