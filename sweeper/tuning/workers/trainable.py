@@ -75,8 +75,8 @@ class TrialRunner(tune.Trainable):
         return {METRIC: self._objective(), DRAINED: True, OUT_OF_MEMORY: error, "done": True}
 
     def _advance(self) -> dict[str, Any]:
-        if error := self.config.get(OUT_OF_MEMORY):
-            return self._aside(error)
+        if self.killed_for_memory:
+            return self._aside(self.killed_for_memory)
         if self.ledger.stop_requested():
             if self.workers:
                 for sent in self.workers.rest():
@@ -106,6 +106,7 @@ class TrialRunner(tune.Trainable):
 
     def _take_up(self, config: dict[str, Any]) -> None:
         time.sleep(config.get(WAIT, 0.0))
+        self.killed_for_memory: str = config.get(OUT_OF_MEMORY, "")
         self.watch = Watch(self.job.recipe.limits)
         self.suggested = Suggested.from_config(config["suggested"])
         trial, self.trial_config = self.job.trial(self.suggested)
