@@ -71,7 +71,7 @@ def requests(points: int) -> Counter[str]:
     trial = TrialRunner.__new__(TrialRunner)
     COUNTS.clear()
     job = Job(recipe, "counted://bucket", "run", term=1)
-    trial.setup({"suggested": Suggested(0, {"train/lr": 0.1}).to_config()}, job)
+    trial.setup({"suggested": Suggested(0, {"train/lr": 0.1})}, job)
     while not trial.step()["done"]:
         pass
     return COUNTS.copy()

@@ -189,21 +189,30 @@ class Storage:
                     "delete", directories[0], lambda: self.fs.rm(list(directories), recursive=True)
                 )
 
-    def names(self, directory: str) -> list[str]:
+    def names(self, directory: str, prefix: str = "") -> list[str]:
         """Return the sorted names in `directory`, none if it doesn't exist.
+
+        Args:
+            directory: under `root`.
+            prefix: of the names wanted, in a directory that holds files only; an object store then lists no others.
 
         Raises:
             StorageError: if it can't be listed.
         """
 
         def paths() -> list[str]:
-            return os.listdir(directory) if self.local else self.fs.ls(directory, detail=False)  # noqa: PTH208
+            if self.local:
+                return os.listdir(directory)  # noqa: PTH208
+            if prefix:
+                return list(self.fs.find(directory, prefix=prefix))
+            return list(self.fs.ls(directory, detail=False))
 
         try:
             found = self._patiently("list", directory, paths)
         except FileNotFoundError:
             return []
-        return sorted(path.rstrip("/").rpartition("/")[2] for path in found)
+        names = (path.rstrip("/").rpartition("/")[2] for path in found)
+        return sorted(name for name in names if name.startswith(prefix))
 
     def find(self, directory: str) -> dict[str, int]:
         """Return path → bytes of every file under `directory`, at any depth.

@@ -20,7 +20,6 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
-from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -92,9 +91,10 @@ def lease(storage: Storage, key: str, seconds: float) -> Iterator[None]:
 
 
 def current_leases(storage: Storage, key: str | None = None) -> list[Lease]:
-    """Return every lease there is, or those on `key`; the highest generation of a key holds."""
-    matches = [match for match in map(_FILE.fullmatch, storage.names(f"{storage.root}/leases")) if match]
-    wanted = [(match[1], int(match[2])) for match in matches if key in {None, match[1]}]
+    """Return every lease there is, or those on `key`; generations of one key ascend, and the last holds."""
+    names = storage.names(f"{storage.root}/leases", prefix=f"{key}." if key else "")
+    matches = [match for match in map(_FILE.fullmatch, names) if match]
+    wanted = sorted((match[1], int(match[2])) for match in matches if key in {None, match[1]})
     contents = storage.read_many([Lease(*item, b"").path(storage) for item in wanted])
     return [
         Lease(*item, content) for item, content in zip(wanted, contents, strict=True) if content is not None
@@ -118,10 +118,9 @@ def _acquire(storage: Storage, key: str, seconds: float) -> Lease:
         pause = min(1.5 * pause, LONGEST_PAUSE)
 
 
-def _newest(storage: Storage, key: str, below: float = float("inf")) -> Lease | None:
-    """Return the lease of the highest generation under `below`."""
-    leases = [found for found in current_leases(storage, key) if found.generation < below]
-    return max(leases, key=attrgetter("generation"), default=None)
+def _newest(storage: Storage, key: str) -> Lease | None:
+    """Return the lease on `key` that holds."""
+    return next(reversed(current_leases(storage, key)), None)
 
 
 def _take(storage: Storage, key: str, seconds: float, over: Lease | None) -> Lease | None:
@@ -135,7 +134,7 @@ def _take(storage: Storage, key: str, seconds: float, over: Lease | None) -> Lea
     if not storage.create(mine.path(storage), mine.content):
         return None
     # Between our look and our creation the old holder may have come back, or released, and another acquired.
-    if _newest(storage, key, below=mine.generation) != over or _newest(storage, key) != mine:
+    if current_leases(storage, key)[-2:] != ([over, mine] if over else [mine]):
         storage.remove(mine.path(storage))
         return None
     if over:

@@ -2,9 +2,10 @@
 
 import random
 from collections import Counter, deque
-from typing import Any, Literal
+from typing import Literal
 
-Config = dict[str, Any]
+from sweeper.tuning.job import Suggested
+
 Cause = Literal["node", "memory", "trial"]
 
 SIGNS: dict[Cause, tuple[str, ...]] = {
@@ -49,12 +50,12 @@ class Failures:
     """The failures of a sweep: what is to be done about them, and whether they are a storm."""
 
     def __init__(self) -> None:
-        self.lost: list[tuple[Config, str]] = []
+        self.lost: list[tuple[Suggested, str]] = []
         """Suggestion and error of each trial that died for good."""
         self.storm = ""
         """Why it makes no sense to go on; empty if it does."""
-        self._again: list[Config] = []
-        self._alone: list[Config] = []
+        self._again: list[Suggested] = []
+        self._alone: list[Suggested] = []
         self._tried_alone: set[int] = set()
         self._recent: deque[str] = deque(maxlen=RECENT)
         self._reported = False
@@ -75,7 +76,7 @@ class Failures:
             self.storm = self.storm or self._weather()
         return cause
 
-    def died(self, suggested: Config, error: str) -> None:
+    def died(self, suggested: Suggested, error: str) -> None:
         """Decide what becomes of a trial that has failed and has no retry left.
 
         If its node died, that was no fault of its own, and it gets another try. If it ran out of memory beside
@@ -84,8 +85,8 @@ class Failures:
         cause = self.retried(error)
         if cause == "node":
             self._again.append(suggested)
-        elif cause == "memory" and suggested["number"] not in self._tried_alone:
-            self._tried_alone.add(suggested["number"])
+        elif cause == "memory" and suggested.number not in self._tried_alone:
+            self._tried_alone.add(suggested.number)
             self._alone.append(suggested)
         else:
             self.lost.append((suggested, last_line(error)))
@@ -95,7 +96,7 @@ class Failures:
         """Whether there are suggestions to try again."""
         return bool(self._again or self._alone)
 
-    def take(self) -> tuple[list[Config], bool]:
+    def take(self) -> tuple[list[Suggested], bool]:
         """Return suggestions to try again, and whether they may run beside others."""
         if self._again:
             again, self._again = self._again, []

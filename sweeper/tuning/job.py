@@ -3,7 +3,6 @@
 import os
 import sys
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 
@@ -62,19 +61,13 @@ class Job:
 
 @dataclass(frozen=True)
 class Suggested:
-    """A point of the search and its place in the order of suggestion, from 0."""
+    """A point of the search and its place in the order of suggestion, from 0.
+
+    Tune carries it as one value of a trial's config.
+    """
 
     number: int
     point: Point
-
-    def to_config(self) -> dict[str, Any]:
-        """Return the form in which Tune carries it."""
-        return {"number": self.number, "point": dict(self.point)}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "Suggested":
-        """Return the suggestion that `to_config` made."""
-        return cls(config["number"], config["point"])
 
 
 def code_of(recipe: Recipe) -> dict[str, str]:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Literal
 
 from ray import tune
 
@@ -27,8 +27,8 @@ from sweeper.tuning.job import Job, Suggested, code_of, default_name
 from sweeper.tuning.preflight import check_nodes, check_recipe
 from sweeper.tuning.progress import Counter, Listener
 from sweeper.tuning.provenance import hardware, versions
-from sweeper.tuning.results import METRIC
-from sweeper.tuning.search.searcher import GridSearch, History, NoiseSearch, Points
+from sweeper.tuning.results import METRIC, SUGGESTED
+from sweeper.tuning.search.searcher import GridSearch, History, NoiseSearch
 from sweeper.tuning.workers.trainable import TrialRunner
 
 RunStatus = Literal["done", "stopped", "failed"]
@@ -170,15 +170,14 @@ def _sweep(job: Job, history: History, listener: Listener | None) -> Run:
     counter = Counter(ledger.path, history.total, len(history.finished), drain, failures, listener)
     with drain_on_signal(drain):
         if job.recipe.search.sampler == "grid":
-            points = [suggested.to_config() for suggested in history.unfinished]
-            _run_points(job, points, concurrency, history, drain, counter)
+            _tune(job, GridSearch(history, history.unfinished, drain, concurrency), counter)
         else:
-            _tune(job, {}, NoiseSearch(history, drain, concurrency), history.remaining, counter)
+            _tune(job, NoiseSearch(history, drain, concurrency), counter)
         while failures.to_do and not drain():
             points, beside_others = failures.take()
-            _run_points(job, points, concurrency if beside_others else 1, history, drain, counter)
-    for config, error in failures.lost:
-        _record_failure(job, Suggested.from_config(config), error)
+            _tune(job, GridSearch(history, points, drain, concurrency if beside_others else 1), counter)
+    for suggested, error in failures.lost:
+        _record_failure(job, suggested, error)
     if drain.problem:
         raise drain.problem
     ledger.compact()
@@ -189,29 +188,20 @@ def _sweep(job: Job, history: History, listener: Listener | None) -> Run:
     )
 
 
-def _run_points(
-    job: Job, points: list[dict[str, Any]], concurrency: int, history: History, drain: Drain, counter: Counter
-) -> None:
-    space = {"suggested": tune.grid_search(Points(points))}
-    _tune(job, space, GridSearch(history, drain, concurrency), 1, counter)
-
-
-def _tune(job: Job, space: dict[str, Any], search: Any, samples: int, counter: Counter) -> None:
+def _tune(job: Job, search: GridSearch | NoiseSearch, counter: Counter) -> None:
     with tempfile.TemporaryDirectory(prefix="sweeper-") as scratch:
-        _tuner(job, space, search, samples, counter, scratch).fit()
+        _tuner(job, search, counter, scratch).fit()
 
 
-def _tuner(
-    job: Job, space: dict[str, Any], search: Any, samples: int, counter: Counter, scratch: str
-) -> tune.Tuner:
+def _tuner(job: Job, search: GridSearch | NoiseSearch, counter: Counter, scratch: str) -> tune.Tuner:
     placement = job.recipe.resources
     bundles = [{"CPU": bundle.cpu, "GPU": bundle.gpu, **bundle.custom} for bundle in placement.bundles]
     resources = tune.PlacementGroupFactory(bundles, placement.strategy)
     return tune.Tuner(
         tune.with_resources(tune.with_parameters(TrialRunner, job=job), resources),
-        param_space=space,
+        param_space={SUGGESTED: None},
         tune_config=tune.TuneConfig(
-            metric=METRIC, mode="max", search_alg=search, num_samples=samples, reuse_actors=True
+            metric=METRIC, mode="max", search_alg=search, num_samples=search.samples, reuse_actors=True
         ),
         run_config=tune.RunConfig(
             name=job.run,

@@ -11,7 +11,7 @@ from ray import tune
 from sweeper.store import StorageError
 from sweeper.tuning.drain import Drain
 from sweeper.tuning.failures import Failures, back_off
-from sweeper.tuning.results import DRAINED, OUT_OF_MEMORY, PROBLEM, WAIT
+from sweeper.tuning.results import DRAINED, OUT_OF_MEMORY, PROBLEM, SUGGESTED, WAIT
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ class Counter(tune.Callback):
             # No other trial would fare better in a storage that is full.
             self._drain.fail(StorageError(result[PROBLEM]))
         if result.get(OUT_OF_MEMORY):
-            self._failures.died(trial.config["suggested"], result[OUT_OF_MEMORY])
+            self._failures.died(trial.config[SUGGESTED], result[OUT_OF_MEMORY])
         if not result.get(DRAINED):
             self._failures.ended()
             self._counts[result.get("status", "ok")] += 1
@@ -135,7 +135,7 @@ class Counter(tune.Callback):
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Count a trial that died once more than it may."""
         self._running.discard(trial.trial_id)
-        self._failures.died(trial.config["suggested"], _error(trial))
+        self._failures.died(trial.config[SUGGESTED], _error(trial))
         self._weather()
         self._tell()
 

@@ -11,6 +11,7 @@ import sweeper.tuning
 from analysis.reading import read_trials
 from search_spaces.resources import Limits
 from sweeper.tuning.failures import FIRST, RECENT, Failures, back_off, cause_of
+from sweeper.tuning.job import Suggested
 from sweeper.tuning.workers.watch import Overdue, Watch
 from tests.tuning.test_sweep import imported
 
@@ -32,19 +33,19 @@ def test_the_cause_of_a_death_is_told_from_its_text(error, cause):
 
 def test_who_ran_out_of_memory_gets_one_turn_alone():
     failures = Failures()
-    failures.died({"number": 3}, "MemoryError")
-    assert failures.take() == ([{"number": 3}], False)
+    failures.died(Suggested(3, {}), "MemoryError")
+    assert failures.take() == ([Suggested(3, {})], False)
     assert not failures.to_do
-    failures.died({"number": 3}, "MemoryError: again")
+    failures.died(Suggested(3, {}), "MemoryError: again")
     assert not failures.to_do
-    assert failures.lost == [({"number": 3}, "MemoryError: again")]
+    assert failures.lost == [(Suggested(3, {}), "MemoryError: again")]
 
 
 def test_the_death_of_a_node_is_no_failure():
     failures = Failures()
     for _ in range(100):
-        failures.died({"number": 1}, "The actor died because its node has died.")
-        assert failures.take() == ([{"number": 1}], True)
+        failures.died(Suggested(1, {}), "The actor died because its node has died.")
+        assert failures.take() == ([Suggested(1, {})], True)
     assert failures.lost == []
     assert failures.storm == ""
 

@@ -10,7 +10,7 @@ from ray.tune.search import Searcher
 from analysis.records import Outcome, RunInfo
 from search_spaces import parse_recipe
 from sweeper.measuring import floor_of
-from sweeper.tuning.job import Job, Suggested, grid_order
+from sweeper.tuning.job import Job, grid_order
 from sweeper.tuning.search.searcher import History, NoiseSearch
 from tests.tuning.recipes import adaptive_recipe, small_recipe
 
@@ -24,7 +24,7 @@ def search_for(job, concurrency=100, draining=lambda: False):
 
 
 def finish(job, config, objective, status="ok", sem=None):
-    suggested = Suggested.from_config(config["suggested"])
+    suggested = config["suggested"]
     job.ledger().outcome(
         Outcome(
             trial=job.trial(suggested)[0],
@@ -88,8 +88,8 @@ def test_every_point_is_in_the_ledger_before_it_is_handed_out(tmp_path):
     for number in range(4):
         config = search.suggest(f"trial {number}")
         recorded = job.ledger().suggestions()[number]
-        assert recorded.overrides == config["suggested"]["point"]
-        assert recorded.config == job.recipe.trial(config["suggested"]["point"]).model_dump(mode="json")
+        assert recorded.overrides == config["suggested"].point
+        assert recorded.config == job.recipe.trial(config["suggested"].point).model_dump(mode="json")
 
 
 def test_a_new_driver_replays_the_old_one(tmp_path):
@@ -104,11 +104,9 @@ def test_a_new_driver_replays_the_old_one(tmp_path):
     unfinished = [second.suggest(f"again {number}") for number in range(3)]
     assert unfinished == [points[1], points[2], points[3]], "no suggested point is lost"
     new = [second.suggest(f"new {number}")["suggested"] for number in range(2)]
-    assert [suggested["number"] for suggested in new] == [4, 5]
-    old = [config["suggested"]["point"] for config in points]
-    assert all(suggested["point"] not in old for suggested in new), (
-        "a fresh sampler must not repeat its draws"
-    )
+    assert [suggested.number for suggested in new] == [4, 5]
+    old = [config["suggested"].point for config in points]
+    assert all(suggested.point not in old for suggested in new), "a fresh sampler must not repeat its draws"
     assert second.suggest("one too many") == Searcher.FINISHED
 
 
@@ -120,7 +118,7 @@ def test_a_damaged_suggestion_neither_runs_a_finished_point_again_nor_stays_dama
         history.record(suggested)
         path = tmp_path / "runs" / "run" / "parts" / job.trial(suggested)[0] / "0" / "suggested.json"
         path.write_bytes(path.read_bytes()[:40])
-    finish(job, {"suggested": done.to_config()}, 0.5)
+    finish(job, {"suggested": done}, 0.5)
 
     again = History(job)
     assert [suggested.number for suggested, _ in again.finished] == [done.number]
@@ -156,7 +154,7 @@ def noise_recipe(trials, stop=None, **search):
 
 def planted(config):
     """A cliff at S = .1, beyond which trials diverge."""
-    noise_scale = config["suggested"]["point"]["train/noise_scale"]
+    noise_scale = config["suggested"].point["train/noise_scale"]
     gain = math.exp(-0.5 * (math.log10(noise_scale / 0.1) / 0.6) ** 2)
     return ("ok", gain, 0.02) if noise_scale < 0.1 else ("diverged", -3.0, None)
 
@@ -185,7 +183,7 @@ def test_the_default_sampler_searches_the_noise_scale(tmp_path, path):
         search={"trials": 6},
     )
     search = search_for(job_for(recipe, tmp_path))
-    points = [search.suggest(f"trial {number}")["suggested"]["point"] for number in range(6)]
+    points = [search.suggest(f"trial {number}")["suggested"].point for number in range(6)]
     assert {point["train/batch_size"] for point in points} == {10, 20}
     parts = {math.floor(2 * math.log10(point[path])) for point in points}
     assert len(parts) == 6 if path == "train/noise_scale" else len(parts) >= 4

@@ -6,6 +6,7 @@ Both write a point to the ledger before its trial starts, and hand out nothing o
 import logging
 import math
 import time
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, cast
 
@@ -23,7 +24,7 @@ from sweeper.data import derive_seed
 from sweeper.store import StorageError
 from sweeper.tuning.drain import Drain
 from sweeper.tuning.job import Job, Suggested, grid_order
-from sweeper.tuning.results import DRAINED, METRIC
+from sweeper.tuning.results import DRAINED, METRIC, SUGGESTED
 from sweeper.tuning.search.critical_noise import SEM, STATUS
 from sweeper.tuning.search.samplers import SAMPLERS
 from sweeper.tuning.search.space import distributions, to_params, to_point
@@ -110,18 +111,13 @@ class History:
         )
 
 
-class Points(list[dict[str, Any]]):
-    """The values of a grid, which Tune's generator would copy once per trial: ten thousand times ten thousand."""
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> "Points":
-        return self
-
-
 class GridSearch(BasicVariantGenerator):
-    """Tune's variant generator, with a ledger and a drain."""
+    """Tune's variant generator over a list of points, with a ledger and a drain."""
 
-    def __init__(self, history: History, drain: Drain, concurrency: int) -> None:
-        super().__init__(max_concurrent=concurrency)
+    def __init__(self, history: History, points: Sequence[Suggested], drain: Drain, concurrency: int) -> None:
+        # Not as a `grid_search`, all of whose values Tune copies once per trial: ten thousand times ten thousand.
+        super().__init__([{SUGGESTED: point} for point in points], max_concurrent=concurrency)
+        self.samples = len(points)
         self._history = history
         self._drain = drain
 
@@ -130,7 +126,7 @@ class GridSearch(BasicVariantGenerator):
         trial = None if self._drain() else super().next_trial()
         if trial is not None:
             try:
-                self._history.record(Suggested.from_config(trial.config["suggested"]))
+                self._history.record(trial.config[SUGGESTED])
             except StorageError as error:
                 self._drain.fail(error)
                 trial = None
@@ -168,6 +164,7 @@ class NoiseSearch(OptunaSearch):
             mode="max",
             sampler=SAMPLERS[recipe.search.sampler](recipe, history.sampler_seed),
         )
+        self.samples = history.remaining
         self._history = history
         self._drain = drain
         self._concurrency = concurrency
@@ -216,7 +213,7 @@ class NoiseSearch(OptunaSearch):
             self._drain.fail(error)
             return Searcher.FINISHED
         self._live.add(trial_id)
-        return {"suggested": suggested.to_config()}
+        return {SUGGESTED: suggested}
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Take up what the branch points of a trial say so far."""

@@ -17,7 +17,7 @@ from sweeper.store import StorageError
 from sweeper.training import NewTrainer
 from sweeper.trial import TrialName, in_turn, load_task, run_trial
 from sweeper.tuning.job import Job, Suggested
-from sweeper.tuning.results import DRAINED, METRIC, OUT_OF_MEMORY, PROBLEM, WAIT
+from sweeper.tuning.results import DRAINED, METRIC, OUT_OF_MEMORY, PROBLEM, SUGGESTED, WAIT
 from sweeper.tuning.search.early import EarlyStop, Foretold
 from sweeper.tuning.search.told import view
 from sweeper.tuning.workers.branches import BranchWorkers
@@ -108,7 +108,7 @@ class TrialRunner(tune.Trainable):
         time.sleep(config.get(WAIT, 0.0))
         self.killed_for_memory: str = config.get(OUT_OF_MEMORY, "")
         self.watch = Watch(self.job.recipe.limits)
-        self.suggested = Suggested.from_config(config["suggested"])
+        self.suggested: Suggested = config[SUGGESTED]
         trial, self.trial_config = self.job.trial(self.suggested)
         done = self.ledger.stages(trial)
         self.name = TrialName(self.job.run, trial, self.ledger.next_attempt(trial), self.job.recipe.name)
