@@ -3,12 +3,15 @@ import os
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
+import fsspec
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 from victims import hold, start, train_once
 
 from sweeper.store import Store
-from sweeper.store.leases import Lease
+from sweeper.store.leases import Lease, current_leases
 
 KEY = "c" * 64
 
@@ -105,6 +108,37 @@ def test_a_holder_that_was_suspended_too_long_leaves_the_new_holder_alone(
         time.sleep(0.2)
     assert "lost the lease" in caplog.text
     assert store.read(f"{store.root}/leases/{KEY}.{generation}.json") == b'{"token": "other"}'
+
+
+def test_a_key_that_begins_with_another_is_another(url: str) -> None:
+    store = Store(url)
+    with store.lease("run-a"), store.lease("run-a.b"), store.lease("run-a.1"):
+        assert [held.key for held in current_leases(store, "run-a")] == ["run-a"]
+        assert sorted(held.key for held in current_leases(store)) == ["run-a", "run-a.1", "run-a.b"]
+
+
+def test_an_object_store_lists_the_leases_on_one_key_only() -> None:
+    listed: list[str] = []
+
+    class Listed(MemoryFileSystem):
+        """Lists by prefix, as S3 does."""
+
+        protocol = "listed"
+
+        def find(self, path: str, *arguments: Any, prefix: str = "", **options: Any) -> Any:
+            listed.append(f"{path}/{prefix}")
+            return super().find(path, *arguments, **options)
+
+        def ls(self, path: str, *arguments: Any, **options: Any) -> Any:
+            listed.append(path)
+            return super().ls(path, *arguments, **options)
+
+    fsspec.register_implementation("listed", Listed, clobber=True)
+    store = Store("listed://leases-on-one-key")
+    with store.lease(KEY):
+        pass
+    assert listed
+    assert all(listing.endswith(f"/leases/{KEY}.") for listing in listed)
 
 
 def test_half_written_lease_expires(url: str) -> None:
