@@ -13,7 +13,7 @@ import hashlib
 import io
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Self, get_args
 
@@ -82,12 +82,12 @@ class Compacted:
             for row in self._rows()
         ]
 
-    def outcomes(self) -> dict[str, Outcome]:
-        """Return trial → outcome of every compacted trial."""
+    def outcomes(self, but_for: Container[str] = ()) -> dict[str, Outcome]:
+        """Return trial → outcome of every compacted trial that is not in `but_for`."""
         return {
             # Tables written before a field was added lack its column.
             row["trial"]: Outcome(**{name: row[name] for name in Outcome.model_fields if name in row})
-            for row in self._rows()
+            for row in self._rows(but_for)
         }
 
     def stages(self, trial: str) -> dict[int, Stage]:
@@ -135,11 +135,11 @@ class Compacted:
     def _listed(self, id_: str) -> list[str]:
         return list(self._table("trials", id_, columns=["trial"])["trial"].to_pylist())
 
-    def _rows(self) -> Iterator[dict[str, Any]]:
-        for id_ in self._trials:
-            for row in self._table("trials", id_).to_pylist():
-                if self._owner[row["trial"]] == id_:
-                    yield row
+    def _rows(self, but_for: Container[str] = ()) -> Iterator[dict[str, Any]]:
+        for id_, trials in self._trials.items():
+            wanted = {trial for trial in trials if self._owner[trial] == id_ and trial not in but_for}
+            if wanted:
+                yield from (row for row in self._table("trials", id_).to_pylist() if row["trial"] in wanted)
 
     def _table(self, name: str, id_: str, **selection: Any) -> pa.Table:
         path = f"{self._directory}/{name}-{id_}.parquet"

@@ -1,24 +1,24 @@
 """The ledger of one run: what was suggested, what each branch point gave, how each trial ended.
 
-It is the only truth about a run; Ray's and Optuna's states are rebuilt from it. Parts are written once, whole,
-and never changed; `analysis.records` defines their layout. Attempts at a trial count from 0. A part that doesn't
-parse is logged and is as good as absent.
+It is the only truth about a run; Ray's and Optuna's states are rebuilt from it. It consists of `parts`, finished trials
+are moved to the tables of `compaction`, and `terms` keep drivers apart; `analysis.records` defines their layout.
+Attempts at a trial count from 0.
 """
 
 import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Container
 from itertools import groupby
 from operator import attrgetter
-from typing import NamedTuple, Self, TypeVar
+from typing import Self
 
 from pydantic import ValidationError
 
 from analysis.records import Outcome, RunInfo, Stage, Suggestion, too_late
-from search_spaces.base import Frozen
 from sweeper.store.compaction import Compacted, FinishedTrial, write_compact
 from sweeper.store.files import Storage, StorageError
 from sweeper.store.leases import current_leases, lease
+from sweeper.store.parts import KINDS, Part, PartModel, Parts, first_stages, valid
 from sweeper.store.terms import Terms
 
 LOG = logging.getLogger(__name__)
@@ -28,20 +28,7 @@ TRIALS_PER_TABLE = 500
 """Compaction holds so many trials in memory at once."""
 
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
-_PART = re.compile(r"(?P<trial>[^/]+)/(?P<attempt>\d+)/(?P<kind>suggested|stage|outcome)(-\d+)?\.json")
 _KEY = re.compile(r"\b[0-9a-f]{64}\b")
-
-PartModel = TypeVar("PartModel", Suggestion, Stage, Outcome)
-KINDS: dict[type[Frozen], str] = {Suggestion: "suggested", Stage: "stage", Outcome: "outcome"}
-
-
-class Part(NamedTuple):
-    """Where one part is; parts sort by trial, then attempt."""
-
-    trial: str
-    attempt: int
-    kind: str
-    path: str
 
 
 class Ledger:
@@ -64,6 +51,7 @@ class Ledger:
         self.storage = Storage(storage) if isinstance(storage, str) else storage
         self.run = run
         self._root = f"{self.storage.root}/runs/{run}"
+        self._parts = Parts(self.storage, self._root)
         self._compacted = Compacted(self.storage, self._root)
         self._terms, self.term = Terms(self.storage, self._root), term
 
@@ -140,7 +128,7 @@ class Ledger:
         """
         self.check_term()
         suggestion = suggestion.model_copy(update={"term": self.term})
-        while not self._create(suggestion, "suggested"):
+        while not self._parts.create(suggestion):
             suggestion = suggestion.model_copy(update={"attempt": suggestion.attempt + 1})
         self.check_term()
 
@@ -156,15 +144,15 @@ class Ledger:
 
     def stage(self, stage: Stage) -> None:
         """Record what one branch point gave."""
-        self._write(stage, f"stage-{stage.branch_step}")
+        self._write(stage)
 
     def outcome(self, outcome: Outcome) -> None:
         """Record how an attempt ended."""
-        self._write(outcome, "outcome")
+        self._write(outcome)
 
     def next_attempt(self, trial: str) -> int:
         """Return the number of the next attempt: one more than the last that left a stage or an outcome."""
-        attempts = [part.attempt for part in self._parts(trial) if part.kind != "suggested"]
+        attempts = [part.attempt for part in self._parts.find(trial) if part.kind != "suggested"]
         if trial in self._compacted.refresh():
             attempts.append(self._compacted.outcomes()[trial].attempt)
         return max(attempts, default=-1) + 1
@@ -179,10 +167,14 @@ class Ledger:
                 first.setdefault(suggestion.trial, suggestion)
         return sorted(first.values(), key=lambda suggestion: suggestion.number)
 
-    def outcomes(self) -> dict[str, Outcome]:
-        """Return trial → outcome: the first complete one, or if all attempts failed the last."""
-        parts, compacted = self._read(Outcome)
-        best = compacted.outcomes()
+    def outcomes(self, but_for: Container[str] = ()) -> dict[str, Outcome]:
+        """Return trial → outcome: the first complete one, or if all attempts failed the last.
+
+        Args:
+            but_for: trials that are left out, and not read.
+        """
+        parts, compacted = self._read(Outcome, but_for=but_for)
+        best = compacted.outcomes(but_for)
         for outcome in parts:
             if outcome.trial not in best or best[outcome.trial].status == "failed":
                 best[outcome.trial] = outcome
@@ -197,7 +189,7 @@ class Ledger:
     def stages(self, trial: str) -> dict[int, Stage]:
         """Return branch step → the first valid stage over the attempts at `trial`."""
         parts, compacted = self._read(Stage, trial)
-        return compacted.stages(trial) if trial in compacted else _first_stages(parts)
+        return compacted.stages(trial) if trial in compacted else first_stages(parts)
 
     def compact(self) -> None:
         """Move finished trials from parts to Parquet tables. Kill it at any moment; call it again at will.
@@ -210,16 +202,18 @@ class Ledger:
         self.check_term()
         with lease(self.storage, f"compact-{self.run}", LEASE_SECONDS):
             complete = {trial for trial, outcome in self.outcomes().items() if outcome.status != "failed"}
-            trials = {trial: list(parts) for trial, parts in groupby(self._parts(), key=attrgetter("trial"))}
+            trials = {
+                trial: list(parts) for trial, parts in groupby(self._parts.find(), key=attrgetter("trial"))
+            }
             # A compaction may have been killed between writing its tables and deleting the parts.
-            self._delete_parts([trial for trial in trials if trial in self._compacted])
+            self._parts.delete([trial for trial in trials if trial in self._compacted])
             waiting = [trial for trial in trials if trial in complete and trial not in self._compacted]
             for start in range(0, len(waiting), TRIALS_PER_TABLE):
                 batch = waiting[start : start + TRIALS_PER_TABLE]
                 finished = self._finished([part for trial in batch for part in trials[trial]])
                 if finished:
                     write_compact(self.storage, self._root, finished)
-                    self._delete_parts([trial.outcome.trial for trial in finished])
+                    self._parts.delete([trial.outcome.trial for trial in finished])
 
     def request_stop(self) -> None:
         """Ask the process that runs the sweep to finish what is running and start no more."""
@@ -238,8 +232,8 @@ class Ledger:
 
     def keys(self) -> set[str]:
         """Return every object key that anything in the run names, damaged parts included."""
-        parts, compacted = self._parts(), self._compacted.refresh()
-        contents = self.storage.read_many([part.path for part in parts])
+        parts, compacted = self._parts.find(), self._compacted.refresh()
+        contents = self._parts.read(parts)
         if None in contents:  # Compacted meanwhile.
             return self.keys()
         texts = [content.decode(errors="replace") for content in contents if content]
@@ -254,75 +248,38 @@ class Ledger:
         parts, compacted = self._read(Suggestion)
         return max((found.number for found in (*parts, *compacted.suggestions())), default=-1) + 1
 
-    def _write(self, part: Suggestion | Stage | Outcome, name: str) -> None:
-        if not self._create(part, name):
-            LOG.warning("%s of trial %s exists; the first one counts", name, part.trial)
+    def _write(self, part: Stage | Outcome) -> None:
+        if not self._parts.create(part):
+            LOG.warning("%s of trial %s exists; the first one counts", KINDS[type(part)], part.trial)
 
-    def _create(self, part: Suggestion | Stage | Outcome, name: str) -> bool:
-        path = f"{self._root}/parts/{part.trial}/{part.attempt}/{name}.json"
-        return self.storage.create(path, part.model_dump_json(by_alias=True).encode())
-
-    def _parts(self, trial: str = "") -> list[Part]:
-        """Return all parts, or those of one trial, sorted by trial and attempt."""
-        directory = f"{self._root}/parts/"
-        found = []
-        for path in self.storage.find(f"{directory}{trial}"):
-            match = _PART.fullmatch(path.removeprefix(directory))
-            if match:
-                found.append(Part(match["trial"], int(match["attempt"]), match["kind"], path))
-        return sorted(found)
-
-    def _read(self, model: type[PartModel], trial: str = "") -> tuple[list[PartModel], Compacted]:
+    def _read(
+        self, model: type[PartModel], trial: str = "", but_for: Container[str] = ()
+    ) -> tuple[list[PartModel], Compacted]:
         """Return the valid parts of one kind, and the compacted trials, whose parts don't count."""
         while True:
             # In this order, a trial that is being compacted is seen in the first line, the second, or both.
-            parts = [part for part in self._parts(trial) if part.kind == KINDS[model]]
+            found = self._parts.find(trial)
+            parts = [part for part in found if part.kind == KINDS[model] and part.trial not in but_for]
             compacted = self._compacted.refresh()
-            contents = self.storage.read_many([part.path for part in parts])
+            contents = self._parts.read(parts)
             # A part that has vanished was compacted meanwhile.
             if None not in contents:
-                return _valid(model, zip(parts, contents, strict=True)), compacted
+                return valid(model, zip(parts, contents, strict=True)), compacted
 
     def _finished(self, parts: list[Part]) -> list[FinishedTrial]:
         """Return the trials to compact, from all parts of complete ones, but for those with a damaged part."""
-        contents = self.storage.read_many([part.path for part in parts])
+        contents = self._parts.read(parts)
         finished = []
         for _, group in groupby(zip(parts, contents, strict=True), key=lambda item: item[0].trial):
             found = list(group)
-            suggestions, stages, outcomes = (
-                _valid(Suggestion, found),
-                _valid(Stage, found),
-                _valid(Outcome, found),
-            )
+            suggestions, stages = valid(Suggestion, found), valid(Stage, found)
+            outcomes = valid(Outcome, found)
             if len(suggestions) + len(stages) + len(outcomes) == len(found) and suggestions:
                 outcome = next(outcome for outcome in outcomes if outcome.status != "failed")
-                finished.append(FinishedTrial(suggestions[0], outcome, _first_stages(stages)))
+                finished.append(FinishedTrial(suggestions[0], outcome, first_stages(stages)))
         return finished
-
-    def _delete_parts(self, trials: list[str]) -> None:
-        self.storage.remove_trees([f"{self._root}/parts/{trial}" for trial in trials])
 
 
 def list_runs(storage: Storage) -> list[str]:
     """Return the names of all runs under a storage root."""
     return [name for name in storage.names(f"{storage.root}/runs") if _NAME.fullmatch(name)]
-
-
-def _valid(model: type[PartModel], found: Iterable[tuple[Part, bytes | None]]) -> list[PartModel]:
-    """Return the parts of one kind that parse; log the others."""
-    valid = []
-    for part, content in found:
-        if part.kind == KINDS[model]:
-            try:
-                valid.append(model.model_validate_json(content or b""))
-            except ValidationError as error:
-                LOG.warning("%s is damaged and does not count: %s", part.path, error.errors()[0]["msg"])
-    return valid
-
-
-def _first_stages(stages: Iterable[Stage]) -> dict[int, Stage]:
-    """Return branch step → its first stage, in order of steps."""
-    first: dict[int, Stage] = {}
-    for stage in stages:
-        first.setdefault(stage.branch_step, stage)
-    return dict(sorted(first.items()))

@@ -8,9 +8,11 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 from ray import tune
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import FIFOScheduler
 
 from analysis.critical_point import CriticalPoint
 from analysis.reading import read_run_info
@@ -201,7 +203,12 @@ def _tuner(job: Job, search: GridSearch | NoiseSearch, counter: Counter, scratch
         tune.with_resources(tune.with_parameters(TrialRunner, job=job), resources),
         param_space={SUGGESTED: None},
         tune_config=tune.TuneConfig(
-            metric=METRIC, mode="max", search_alg=search, num_samples=search.samples, reuse_actors=True
+            metric=METRIC,
+            mode="max",
+            search_alg=search,
+            scheduler=_Waiting(),
+            num_samples=search.samples,
+            reuse_actors=True,
         ),
         run_config=tune.RunConfig(
             name=job.run,
@@ -213,6 +220,15 @@ def _tuner(job: Job, search: GridSearch | NoiseSearch, counter: Counter, scratch
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
         ),
     )
+
+
+class _Waiting(FIFOScheduler):
+    """Starts what waits. Tune's own looks at every trial there has been, at every step."""
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
+        """Return a trial that waits, None if none does."""
+        live = tune_controller.get_live_trials()
+        return next((trial for trial in live if trial.status == Trial.PENDING), None)
 
 
 def _record_failure(job: Job, suggested: Suggested, error: str) -> None:

@@ -129,6 +129,30 @@ def test_compaction_changes_nothing_that_is_read(ledger: Ledger) -> None:
     assert view(ledger) == before
 
 
+class Diary(Storage):
+    """Storage that notes what it is asked for."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.asked: list[str] = []
+
+    def read_many(self, paths: Sequence[str]) -> list[bytes | None]:
+        self.asked += paths
+        return super().read_many(paths)
+
+
+def test_outcomes_that_are_left_out_are_not_read(url: str) -> None:
+    storage = Diary(url)
+    ledger = Ledger(storage, "run")
+    write_run(ledger)
+    for _ in ("as parts", "in tables"):
+        whole = ledger.outcomes()
+        storage.asked.clear()
+        assert ledger.outcomes(but_for=whole.keys() - {"t4"}) == {"t4": whole["t4"]}
+        assert [path.split("/")[-3] for path in storage.asked] == ["t4"]
+        ledger.compact()
+
+
 def test_tables_are_readable_with_plain_pandas(ledger: Ledger) -> None:
     ledger.compact()
     storage = ledger.storage
@@ -233,9 +257,9 @@ class Overtaken(Storage):
         self.look()
         return super().find(directory)
 
-    def names(self, directory: str) -> list[str]:
+    def names(self, directory: str, prefix: str = "") -> list[str]:
         self.look()
-        return super().names(directory)
+        return super().names(directory, prefix)
 
     def read_many(self, paths: Sequence[str]) -> list[bytes | None]:
         self.look()

@@ -49,32 +49,32 @@ class EarlyStop:
 
     def __init__(self, ledger: Ledger, search: Search, selection: Selection) -> None:
         self._ledger, self._search, self._selection = ledger, search, selection
-        self._complete: dict[str, tuple[_Views, float]] = {}
+        self._complete: list[tuple[_Views, float]] = []
+        self._seen: set[str] = set()
 
     def refresh(self) -> None:
         """Take up the trials that have run to their end since the last call."""
-        for trial, outcome in self._ledger.outcomes().items():
-            if trial in self._complete or outcome.status == "failed" or outcome.epochs_saved:
+        for trial, outcome in self._ledger.outcomes(but_for=self._seen).items():
+            if outcome.status == "failed":
                 continue
+            self._seen.add(trial)
             # A trial whose stages are all damaged has nothing to say.
-            if stages := self._ledger.stages(trial):
-                views = _Views.of(stages, self._search, self._selection)
-                self._complete[trial] = views, self._gain(outcome)
+            if not outcome.epochs_saved and (stages := self._ledger.stages(trial)):
+                self._complete.append((_Views.of(stages, self._search, self._selection), self._gain(outcome)))
 
     def judge(self, stages: Mapping[int, Stage]) -> Foretold | None:
         """Return what a trial with these first branch points would have given if it is hopeless, else None."""
         trial = _Views.of(stages, self._search, self._selection)
-        complete = list(self._complete.values())
-        x = [views.x for views, _ in complete]
+        x = [views.x for views, _ in self._complete]
         if trial.collapsed:
-            collapsed = np.array([views.collapsed for views, _ in complete], bool)
+            collapsed = np.array([views.collapsed for views, _ in self._complete], bool)
             final = collapse_is_final(trial.x, x, collapsed)
             return Foretold(floor_of(self._search), None) if final else None
         if not trial.values:
             return None
         count = len(trial.values)
-        early = [_mean(views.values[:count]) for views, _ in complete]
-        trend = Trend.fit(x, early, [full for _, full in complete])
+        early = [_mean(views.values[:count]) for views, _ in self._complete]
+        trend = Trend.fit(x, early, [full for _, full in self._complete])
         mean = fmean(trial.values)
         if trend is None or not trend.hopeless(mean):
             return None
