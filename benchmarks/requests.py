@@ -9,6 +9,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from benchmarks.timing import table
 from search_spaces import parse_recipe
 from sweeper.tuning.job import Job, Suggested
+from sweeper.tuning.results import SUGGESTED
 from sweeper.tuning.workers.trainable import TrialRunner
 
 COUNTS: Counter[str] = Counter()
@@ -71,7 +72,8 @@ def requests(points: int) -> Counter[str]:
     trial = TrialRunner.__new__(TrialRunner)
     COUNTS.clear()
     job = Job(recipe, "counted://bucket", "run", term=1)
-    trial.setup({"suggested": Suggested(0, {"train/lr": 0.1})}, job)
+    trial.config = {SUGGESTED: Suggested(0, {"train/lr": 0.1})}
+    trial.setup(trial.config, job)
     while not trial.step()["done"]:
         pass
     return COUNTS.copy()
