@@ -1,10 +1,14 @@
 """What follows when trials die: retries with back-off, another place, a turn alone, or the end of the sweep."""
 
 import random
+import socket
+import time
 from collections import Counter, deque
+from collections.abc import Sequence
 from typing import Literal
 
-from sweeper.tuning.job import Suggested
+from analysis.records import Outcome
+from sweeper.tuning.job import Job, Suggested
 
 Cause = Literal["node", "memory", "trial"]
 
@@ -112,3 +116,32 @@ class Failures:
         if errors.total() > SHARE * RECENT:
             return f"{errors.total()} of the last {RECENT} attempts failed, most often with: {commonest}"
         return ""
+
+
+def record_losses(job: Job, lost: Sequence[tuple[Suggested, str]]) -> int:
+    """Write an outcome for each trial that died for good, and return their number: some had ended before they died."""
+    ledger = job.ledger()
+    ended = (
+        {trial for trial, outcome in ledger.outcomes().items() if outcome.status != "failed"}
+        if lost
+        else set()
+    )
+    left = [(suggested, error) for suggested, error in lost if job.trial(suggested)[0] not in ended]
+    for suggested, error in left:
+        trial, _ = job.trial(suggested)
+        ledger.outcome(
+            Outcome(
+                trial=trial,
+                attempt=ledger.next_attempt(trial),
+                number=suggested.number,
+                status="failed",
+                objective=None,
+                epochs_trained=0.0,
+                wall_seconds=0.0,
+                cpu_seconds=0.0,
+                host=socket.gethostname(),
+                time=time.time(),
+                error=error,
+            )
+        )
+    return len(left)

@@ -1,7 +1,6 @@
 """A sweep from its recipe to its end: what the ledger holds is kept, the rest is searched and run."""
 
 import contextlib
-import socket
 import sys
 import tempfile
 import time
@@ -16,7 +15,7 @@ from ray.tune.schedulers import FIFOScheduler
 
 from analysis.critical_point import CriticalPoint
 from analysis.reading import read_run_info
-from analysis.records import Outcome, RunInfo
+from analysis.records import RunInfo
 from analysis.verdict import verdict
 from search_spaces.recipe import Recipe, parse_recipe
 from sweeper.store import Ledger, Storage, StorageError
@@ -24,8 +23,8 @@ from sweeper.store.leases import current_leases, lease, this_host
 from sweeper.store.ledger import LEASE_SECONDS
 from sweeper.tuning.cluster import connected, slots
 from sweeper.tuning.drain import Drain, drain_on_signal
-from sweeper.tuning.failures import Failures
-from sweeper.tuning.job import Job, Suggested, code_of, default_name
+from sweeper.tuning.failures import Failures, record_losses
+from sweeper.tuning.job import Job, code_of, default_name
 from sweeper.tuning.preflight import check_nodes, check_recipe
 from sweeper.tuning.progress import Counter, Listener
 from sweeper.tuning.provenance import hardware, versions
@@ -178,16 +177,13 @@ def _sweep(job: Job, history: History, listener: Listener | None) -> Run:
         while failures.to_do and not drain():
             points, beside_others = failures.take()
             _tune(job, GridSearch(history, points, drain, concurrency if beside_others else 1), counter)
-    for suggested, error in failures.lost:
-        _record_failure(job, suggested, error)
+    lost = record_losses(job, failures.lost)
     if drain.problem:
         raise drain.problem
     ledger.compact()
-    after, failed = History(job), failures.lost or failures.storm
+    after, failed = History(job), lost or failures.storm
     status: RunStatus = "failed" if failed else "stopped" if after.remaining else "done"
-    return Run(
-        ledger.path, status, len(after.finished), len(failures.lost), after.stopped_early, failures.storm
-    )
+    return Run(ledger.path, status, len(after.finished), lost, after.stopped_early, failures.storm)
 
 
 def _tune(job: Job, search: GridSearch | NoiseSearch, counter: Counter) -> None:
@@ -229,23 +225,3 @@ class _Waiting(FIFOScheduler):
         """Return a trial that waits, None if none does."""
         live = tune_controller.get_live_trials()
         return next((trial for trial in live if trial.status == Trial.PENDING), None)
-
-
-def _record_failure(job: Job, suggested: Suggested, error: str) -> None:
-    trial, _ = job.trial(suggested)
-    ledger = job.ledger()
-    ledger.outcome(
-        Outcome(
-            trial=trial,
-            attempt=ledger.next_attempt(trial),
-            number=suggested.number,
-            status="failed",
-            objective=None,
-            epochs_trained=0.0,
-            wall_seconds=0.0,
-            cpu_seconds=0.0,
-            host=socket.gethostname(),
-            time=time.time(),
-            error=error,
-        )
-    )

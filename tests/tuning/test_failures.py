@@ -9,10 +9,12 @@ from ray.exceptions import ActorUnavailableError, NodeDiedError, OutOfMemoryErro
 
 import sweeper.tuning
 from analysis.reading import read_trials
+from analysis.records import Outcome, Suggestion
 from search_spaces.resources import Limits
-from sweeper.tuning.failures import FIRST, RECENT, Failures, back_off, cause_of
-from sweeper.tuning.job import Suggested
+from sweeper.tuning.failures import FIRST, RECENT, Failures, back_off, cause_of, record_losses
+from sweeper.tuning.job import Job, Suggested, grid_order
 from sweeper.tuning.workers.watch import Overdue, Watch
+from tests.tuning.recipes import small_recipe
 from tests.tuning.test_sweep import imported
 
 
@@ -75,6 +77,21 @@ def test_back_off_grows_and_differs():
     assert max(waits[0]) < min(waits[1]) < max(waits[1]) < min(waits[2])
     assert len(set(waits[2])) > 1
     assert max(waits[2]) <= 60
+
+
+def test_a_trial_that_dies_after_its_end_is_not_lost(tmp_path):
+    job = Job(small_recipe(), str(tmp_path), "run")
+    done, lost = (Suggested(number, point) for number, point in enumerate(grid_order(job.recipe)[:2]))
+    trial, config = job.trial(done)
+    common = {"trial": trial, "attempt": 0, "number": 0, "time": 0.0}
+    job.ledger().suggest(
+        Suggestion(overrides=dict(done.point), config=config.model_dump(mode="json"), **common)
+    )
+    cost = {"epochs_trained": 1.0, "wall_seconds": 1.0, "cpu_seconds": 1.0, "host": ""}
+    job.ledger().outcome(Outcome(status="ok", objective=0.0, **cost, **common))
+    assert record_losses(job, [(done, "died"), (lost, "died")]) == 1
+    statuses = {outcome.number: outcome.status for outcome in job.ledger().outcomes().values()}
+    assert statuses == {0: "ok", 1: "failed"}
 
 
 @pytest.mark.parametrize(
