@@ -5,10 +5,11 @@ Durations are named in epochs or in steps, exactly one of the two.
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from search_spaces.base import Frozen
-from search_spaces.merges import LinearMerge, MergeConfig
+from search_spaces.measures import MeasureConfig
+from search_spaces.merges import PATHS, LinearMerge, MergeConfig
 from search_spaces.models import MLPModel, ModelConfig
 from search_spaces.noise import adam_noise_scale, lr_for_noise_scale, noise_scale
 from search_spaces.tasks import DigitsTask, TaskConfig
@@ -16,7 +17,6 @@ from search_spaces.tasks import DigitsTask, TaskConfig
 Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Decay = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Momentum = Annotated[float, Field(ge=0, lt=1)]
-BatchNormPolicy = Literal["recalibrated", "averaged"]
 
 EXCLUSIVE = (
     ("train/lr", "train/noise_scale"),
@@ -213,33 +213,6 @@ class BranchConfig(Frozen):
         return tuple(range(self.count)) if self.seeds is None else self.seeds
 
 
-def _as_tuple(value: object) -> object:
-    return (value,) if isinstance(value, str) else value
-
-
-class MeasureConfig(Frozen):
-    """What is evaluated for every merge, and which further measures are taken."""
-
-    metrics: tuple[Literal["accuracy", "loss"], ...] = Field(default=("accuracy", "loss"), min_length=1)
-    splits: tuple[Literal["train", "validation", "test", "ood"], ...] = Field(
-        default=("validation", "test"), min_length=1
-    )
-    batchnorm: Annotated[tuple[BatchNormPolicy, ...], BeforeValidator(_as_tuple)] = Field(
-        default=("recalibrated", "averaged"), min_length=1
-    )
-    """How running statistics of merged networks are made; endpoints are treated the same way."""
-    eval_tasks: tuple[TaskConfig, ...] = ()
-    """Further tasks to evaluate on, such as a shifted test set."""
-    also: tuple[
-        Literal["barrier", "cka", "curvature", "gradient_noise", "plane", "distance", "laplace_fit"], ...
-    ] = ()
-    """Measures of endpoints, pairs and planes."""
-    cka_examples: PositiveInt = 2048
-    """Test examples whose penultimate activations `cka` compares."""
-    eigenvalues: PositiveInt = 8
-    """How many of the Hessian's largest eigenvalues `curvature` finds."""
-
-
 class TrialConfig(Frozen):
     """Everything that determines the records of one trial."""
 
@@ -265,6 +238,12 @@ class TrialConfig(Frozen):
         if self.branch.decay == "continue" and self.train.schedule == "constant":
             raise ValueError(
                 "branch/decay continue needs train/schedule wsd or cosine, which say where it ends"
+            )
+        if "barrier" in self.measures.also and not any(
+            merge.kind in PATHS and merge.group == 2 for merge in self.merges
+        ):
+            raise ValueError(
+                "measures/also barrier needs a path between two endpoints; add linear or slerp to merges"
             )
         endpoints = self.branch.count * max(1, len(self.tasks))
         for index, merge in enumerate(self.merges):

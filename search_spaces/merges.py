@@ -90,6 +90,9 @@ class PreconditionedMerge(Merge):
 
 MERGE_KINDS = ("linear", "task_arithmetic", "ties", "dare", "slerp", "fisher", "preconditioned")
 
+PATHS = ("linear", "slerp")
+"""Kinds that lead a pair from one endpoint, at α = 0, to the other, at α = 1."""
+
 MergeConfig = Annotated[
     LinearMerge
     | TaskArithmeticMerge

@@ -198,6 +198,7 @@ class Recipe(TrialConfig):
         content["search"]["stop"] = None
         if content["search"]["min_accuracy"] is None:
             content["search"].pop("min_accuracy")
+        content["measures"] = self.measures.identity()
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -12,7 +13,7 @@ from search_spaces.resources import Retention
 from search_spaces.tasks import TaskConfig
 from sweeper.data import Task, build_task, derive_seed
 from sweeper.identity import label
-from sweeper.measuring import Meter, groups
+from sweeper.measuring import Meter, Site, groups, measure
 from sweeper.store import Store
 from sweeper.training import Lineage, NewTrainer, Separate
 
@@ -52,12 +53,13 @@ class Trial:
         for merge in self.config.merges:
             for group in groups(ends, merge.group):
                 records += self._meter.records(group, merge, context)
+        site = Site(self.config, self._meter, partial(self.lineage.start, step), ends, records)
         return Stage(
             trial=self.name.trial,
             attempt=self.name.attempt,
             branch_step=step,
             records=tuple(records),
-            measurements=(),
+            measurements=tuple(measure(site, self.name.run, self.name.trial, step)),
             trained=self.lineage.take_trained(),
         )
 

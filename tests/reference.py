@@ -1,5 +1,6 @@
 """Slow float64 references, written from the definitions and without the code they check."""
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 
@@ -139,3 +140,59 @@ def chance_level(targets: Sequence[int]) -> float:
     """The share of the most frequent class in percent, plus two standard errors of a share."""
     share = max(targets.count(number) for number in targets) / len(targets)
     return 100 * share + 2 * 100 * (share * (1 - share) / len(targets)) ** 0.5
+
+
+def cka(X: Floats, Y: Floats) -> float:
+    """HSIC(K, L) / √(HSIC(K, K) HSIC(L, L)) with linear kernels and HSIC(K, L) = tr(K H L H) / (n − 1)²."""
+    n = len(X)
+    centring = np.eye(n) - np.ones((n, n)) / n
+
+    def hsic(K: Floats, L: Floats) -> float:
+        return float(np.trace(K @ centring @ L @ centring)) / (n - 1) ** 2
+
+    K, L = X @ X.T, Y @ Y.T
+    return hsic(K, L) / math.sqrt(hsic(K, K) * hsic(L, L))
+
+
+def debiased_cka(X: Floats, Y: Floats) -> float:
+    """The same with HSIC's U-statistic: K_ij L_ij + K_ij L_qr − 2 K_ij L_iq over all i, j, q, r that differ."""
+
+    def hsic(K: Floats, L: Floats) -> float:
+        terms = [
+            K[i, j] * (L[i, j] + L[q, r] - 2 * L[i, q])
+            for i, j, q, r in itertools.permutations(range(len(K)), 4)
+        ]
+        return math.fsum(terms) / len(terms)
+
+    K, L = X @ X.T, Y @ Y.T
+    return hsic(K, L) / math.sqrt(hsic(K, K) * hsic(L, L))
+
+
+def loss_of(network: nn.Module, parameters: dict[str, Tensor], inputs: Tensor, targets: Tensor) -> Tensor:
+    """Mean −ln softmax of the target's output, as a function of the parameters."""
+    outputs = torch.func.functional_call(network, parameters, inputs)
+    return (outputs.logsumexp(1) - outputs[torch.arange(len(targets)), targets]).mean()
+
+
+def hessian(network: nn.Module, inputs: Tensor, targets: Tensor) -> Floats:
+    """All second derivatives of the mean loss, (P, P)."""
+    values = {name: parameter.detach() for name, parameter in network.named_parameters()}
+    blocks = torch.func.hessian(lambda p: loss_of(network, p, inputs, targets))(values)
+    rows = [
+        torch.cat([blocks[a][b].reshape(values[a].numel(), -1) for b in values], dim=1).numpy()
+        for a in values
+    ]
+    return np.concatenate(rows)
+
+
+def gradient(network: nn.Module, inputs: Tensor, targets: Tensor) -> Floats:
+    """The gradient of the mean loss, (P,)."""
+    values = {name: p.detach().clone().requires_grad_() for name, p in network.named_parameters()}
+    pieces = torch.autograd.grad(loss_of(network, values, inputs, targets), list(values.values()))
+    return np.concatenate([piece.numpy().ravel() for piece in pieces])
+
+
+def gradient_covariance(network: nn.Module, inputs: Tensor, targets: Tensor) -> Floats:
+    """The covariance (P, P) of the examples' gradients, one example at a time, with divisor n − 1."""
+    rows = [gradient(network, x[None], y[None]) for x, y in zip(inputs, targets, strict=True)]
+    return np.cov(np.stack(rows), rowvar=False)

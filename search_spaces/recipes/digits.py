@@ -3,7 +3,8 @@
 import math
 from typing import Any
 
-from search_spaces.config import BranchConfig, MeasureConfig, TrainConfig, TrunkConfig
+from search_spaces.config import BranchConfig, TrainConfig, TrunkConfig
+from search_spaces.measures import MeasureConfig
 from search_spaces.models import MLPModel
 from search_spaces.recipe import Recipe, Scale, Search
 from search_spaces.space import Space

@@ -1,4 +1,4 @@
-"""Measuring: accuracy and loss, batch norm after a merge, gain and its status."""
+"""Measuring: accuracy and loss, batch norm after a merge, gain and its status; further measures by name."""
 
 from sweeper.measuring.batchnorm import has_batchnorm, recalibrate
 from sweeper.measuring.gain import (
@@ -11,12 +11,15 @@ from sweeper.measuring.gain import (
     selected,
     status,
 )
+from sweeper.measuring.measures import MEASURES, Site, measure
 from sweeper.measuring.merges import Meter, groups
 from sweeper.measuring.metrics import Scores, evaluate
 
 __all__ = [
+    "MEASURES",
     "Meter",
     "Scores",
+    "Site",
     "branch_values",
     "chance_level",
     "evaluate",
@@ -24,6 +27,7 @@ __all__ = [
     "gain",
     "groups",
     "has_batchnorm",
+    "measure",
     "objective",
     "objective_sem",
     "recalibrate",

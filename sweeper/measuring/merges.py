@@ -10,7 +10,7 @@ from typing import Any
 from torch import nn
 
 from analysis.records import MergeRecord
-from search_spaces.config import MeasureConfig
+from search_spaces.measures import MeasureConfig
 from search_spaces.merges import MergeConfig
 from sweeper.data import Task
 from sweeper.measuring.batchnorm import has_batchnorm, recalibrate
@@ -43,10 +43,18 @@ class Meter:
         """Return the scores of the network with parameters `state` under a batch-norm policy; None: diverged."""
         if state is None:
             return dict.fromkeys(self.places())
+        self.load(state, batchnorm)
+        return {place: evaluate(self.network, self.tasks[place[0]], place[1]) for place in self.places()}
+
+    def load(self, state: StateDict, batchnorm: str) -> None:
+        """Give the network parameters `state`, with running statistics by a batch-norm policy."""
         self.network.load_state_dict(state)
         if batchnorm == "recalibrated":
             recalibrate(self.network, self.task, self.augment, self.seed)
-        return {place: evaluate(self.network, self.tasks[place[0]], place[1]) for place in self.places()}
+
+    def known(self, key: str, batchnorm: str) -> dict[Place, Scores | None]:
+        """Return the scores of an endpoint some merge of which has been measured under the batch-norm policy."""
+        return self._scores[key, batchnorm]
 
     def places(self) -> list[Place]:
         """Return every (evaluation task, split) that is measured; tasks lack some splits."""

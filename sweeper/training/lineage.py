@@ -110,6 +110,12 @@ class Lineage:
 
         return self._obtain({key: []}, step, advance)[0]
 
+    def start(self, step: int) -> Endpoint:
+        """Return the network at branch point `step`, with which its branches begin."""
+        found = self.trunk(step)
+        state = network_state(found.tensors) if found.meta["status"] == "ok" else None
+        return Endpoint(self.trunk_key(step), self.config.seed, state)
+
     def reach(self, step: int) -> None:
         """Train the trunk to branch point `step`, unless all of its branches are in the store."""
         branches = [self._branch_keys(step, seed) for seed in self.config.branch.resolved_seeds]

@@ -50,7 +50,7 @@ def train(
     step = start
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
         for step, (inputs, targets) in enumerate(batches, start):
-            _generator(device).manual_seed((seed + step) % 2**64)
+            dropout_generator(device).manual_seed((seed + step) % 2**64)
             for group in optimizer.param_groups:
                 group["lr"] = schedule(step)
             with precision:
@@ -68,6 +68,6 @@ def train(
         raise Diverged(step + 1)
 
 
-def _generator(device: torch.device) -> torch.Generator:
+def dropout_generator(device: torch.device) -> torch.Generator:
     """Return the generator that dropout on `device` draws from; `torch.manual_seed` would cost more than a step."""
     return torch.cuda.default_generators[device.index] if device.type == "cuda" else torch.default_generator

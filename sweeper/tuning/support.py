@@ -7,6 +7,7 @@ from search_spaces.config import TrialConfig
 from search_spaces.recipe import Recipe
 from sweeper.data import TASKS
 from sweeper.imports import is_import_path
+from sweeper.measuring import MEASURES
 from sweeper.merging import METHODS
 from sweeper.models import MODELS
 
@@ -45,7 +46,7 @@ def _missing(config: TrialConfig) -> Iterator[str]:
     if config.model.name not in MODELS and not is_import_path(config.model.name):
         yield f'model "{config.model.name}"'
     yield from (f'merge "{merge.kind}"' for merge in config.merges if merge.kind not in METHODS)
-    yield from (f'measure "{measure}"' for measure in config.measures.also)
+    yield from (f'measure "{name}"' for name in config.measures.also if name not in MEASURES)
     flags: dict[str, Any] = {
         f'start "{config.start}"': config.start != "trunk",
         "several tasks": bool(config.tasks),

@@ -10,7 +10,8 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from search_spaces import Recipe, read_yaml
-from search_spaces.config import BranchConfig, MeasureConfig, TrainConfig, TrunkConfig
+from search_spaces.config import BranchConfig, TrainConfig, TrunkConfig
+from search_spaces.measures import MeasureConfig
 from search_spaces.merges import MERGE_KINDS, Merge
 from search_spaces.models import MODEL_FAMILIES
 from search_spaces.recipe import Search

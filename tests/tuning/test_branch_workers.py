@@ -11,7 +11,7 @@ import pytest
 import sweeper.tuning
 from analysis.reading import read_records, read_trials
 from search_spaces import to_yaml
-from search_spaces.config import MeasureConfig
+from search_spaces.measures import MeasureConfig
 from search_spaces.resources import Placement
 from sweeper.store import Store
 from tests.tuning.recipes import small_recipe
