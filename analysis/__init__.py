@@ -8,7 +8,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from analysis.collapse import Collapse, collapse
+from analysis.collapse import Collapse, collapse, effective_noise
 from analysis.critical_point import CriticalPoint, critical_point
 from analysis.guide import Recommendation
 from analysis.reading import RunError, read_measurements, read_records, read_run_info, read_trials
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Collapse", "CriticalPoint", "GainCurve", "Recommendation", "RunError", "Selection", "Verdict", "collapse",
-    "critical_point", "gain_curve", "objective_selection", "read_measurements", "read_records",
+    "critical_point", "effective_noise", "gain_curve", "objective_selection", "read_measurements", "read_records",
     "read_run_info", "read_trials", "recommend_info", "verdict", "whole_verdict", "with_collapse",
     "write_report",
 ]  # fmt: skip

@@ -57,17 +57,18 @@ def read_records(path: RunPath) -> pd.DataFrame:
     Raises:
         RunError: if `path` holds neither a run nor an export, or a compact table of it is damaged.
     """
-    reader = EXPORTS.get(PurePosixPath(fspath(path)).suffix)
-    return reader(path) if reader else _read_stages(path, "records", MergeRecord, COLUMNS)
+    return _read_rows(path, "records", MergeRecord, COLUMNS)
 
 
 def read_measurements(path: RunPath) -> pd.DataFrame:
-    """Return the measurements of a run, one row per number that belongs to an endpoint, a pair or a plane.
+    """Return the measurements of a run, or of a .csv, .parquet or .json export of them.
+
+    There is one row per number that belongs to an endpoint, a pair or a plane; one that is not defined is NaN.
 
     Raises:
-        RunError: if `path` holds no run, or a compact table of it is damaged.
+        RunError: if `path` holds neither a run nor an export, or a compact table of it is damaged.
     """
-    return _read_stages(path, "measurements", Measurement, MEASUREMENT_COLUMNS)
+    return _read_rows(path, "measurements", Measurement, MEASUREMENT_COLUMNS)
 
 
 def read_trials(path: RunPath) -> pd.DataFrame:
@@ -172,6 +173,12 @@ def _parsed(content: bytes) -> dict[str, Any] | None:
     return document if isinstance(document, dict) else None
 
 
+def _read_rows(path: RunPath, name: str, schema: type[BaseModel], columns: list[str]) -> pd.DataFrame:
+    """Return the table `name` of a run, or of an export of it."""
+    reader = EXPORTS.get(PurePosixPath(fspath(path)).suffix)
+    return reader(path, schema) if reader else _read_stages(path, name, schema, columns)
+
+
 def _read_stages(path: RunPath, name: str, schema: type[BaseModel], columns: list[str]) -> pd.DataFrame:
     """Return the rows of all stages: of each trial's stage the first attempt that is whole."""
     fs, root = _open_run(path)
@@ -242,21 +249,21 @@ def _dtypes(schema: type[BaseModel]) -> dict[str, str]:
     }
 
 
-def _read_csv(path: RunPath) -> pd.DataFrame:
+def _read_csv(path: RunPath, schema: type[BaseModel]) -> pd.DataFrame:
     # "none" is an augmentation and "" a key: only an empty number is missing.
     table = pd.read_csv(fspath(path), dtype=str, keep_default_na=False)
-    numbers = [name for name, dtype in _dtypes(MergeRecord).items() if dtype == "float64" and name in table]
+    numbers = [name for name, dtype in _dtypes(schema).items() if dtype == "float64" and name in table]
     table[numbers] = table[numbers].replace("", "nan")
-    return _typed(table, MergeRecord)
+    return _typed(table, schema)
 
 
-def _read_json(path: RunPath) -> pd.DataFrame:
+def _read_json(path: RunPath, schema: type[BaseModel]) -> pd.DataFrame:
     with fsspec.open(fspath(path), "rt", encoding="utf-8") as file:
-        return _typed(pd.DataFrame(json.load(file), columns=COLUMNS), MergeRecord)
+        return _typed(pd.DataFrame(json.load(file), columns=list(_dtypes(schema))), schema)
 
 
-def _read_parquet(path: RunPath) -> pd.DataFrame:
-    return _typed(pd.read_parquet(fspath(path)), MergeRecord)
+def _read_parquet(path: RunPath, schema: type[BaseModel]) -> pd.DataFrame:
+    return _typed(pd.read_parquet(fspath(path)), schema)
 
 
 EXPORTS = {".csv": _read_csv, ".json": _read_json, ".parquet": _read_parquet}

@@ -3,14 +3,15 @@
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pandas as pd
 
-from analysis.collapse import Collapse, axis_words, expected_exponents, find_collapse
+from analysis.collapse import Collapse, axis_words, expected_exponents, find_collapse, measured_noise
 from analysis.critical_point import CriticalPoint
 from analysis.guide import Guide, Recommendation
-from analysis.reading import RunPath
+from analysis.reading import RunPath, read_measurements, read_run_info
 from analysis.table import GainCurve
 from analysis.verdict import Verdict, find_peak, judge, read_objective, swept_batch_sizes, usual_momentum
 
@@ -26,8 +27,10 @@ def whole_verdict(run_path: RunPath, **selection: Any) -> Verdict:
     return _read(run_path, selection)[1]
 
 
-def with_collapse(found: Verdict, table: pd.DataFrame) -> Verdict:
+def with_collapse(found: Verdict, table: pd.DataFrame, measured: pd.Series | None = None) -> Verdict:
     """Return `found`, judged from `table`, with its collapse, which its recommendations and warnings heed.
+
+    `measured` is trial → S_eff, as `effective_noise` gives, a further axis.
 
     Where the expected exponents are rejected, learning rates are taken at the peak on the fitted axis, or at each
     batch size's own. It takes a second or two.
@@ -42,6 +45,7 @@ def with_collapse(found: Verdict, table: pd.DataFrame) -> Verdict:
         curve.gain,
         sem=curve.sem,
         status=curve.status,
+        measured=None if measured is None else pd.Series(curve.trial).map(measured),
         expected=expected_exponents(found.optimizer),
     )
     guide_for = _guides(curve, found.point, aligned)
@@ -131,4 +135,5 @@ def recommend_info(
 def _read(run_path: RunPath, selection: Mapping[str, Any]) -> tuple[pd.DataFrame, Verdict]:
     """Return the records of a run and what they say on its objective, collapse included."""
     table, chosen, min_accuracy = read_objective(run_path, selection)
-    return table, with_collapse(judge(table, chosen, min_accuracy), table)
+    measured = measured_noise(read_run_info(run_path).recipe, partial(read_measurements, run_path))
+    return table, with_collapse(judge(table, chosen, min_accuracy), table, measured)

@@ -15,6 +15,7 @@ from typing import Any
 import pandas as pd
 
 from analysis import page
+from analysis.collapse import measured_noise
 from analysis.figures import style
 from analysis.page.fragments import switch, timestamp
 from analysis.reading import RunPath, read_records, read_run_info, read_trials
@@ -114,7 +115,8 @@ def run_experiments(run: Run) -> Iterator[Experiment]:
             if column not in SETTINGS:
                 broad = broad[broad[column] == value]
         found = judge_all(rows, selections, run.info.recipe["search"].get("min_accuracy"))
-        found[objective] = with_collapse(found[objective], rows)
+        measured = measured_noise(run.info.recipe, lambda: run.measurements)
+        found[objective] = with_collapse(found[objective], rows, measured)
         aligned = found[objective].collapse
         yield {
             selection: View(run, context, rows, broad, verdict, aligned)

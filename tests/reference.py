@@ -177,7 +177,8 @@ def loss_of(network: nn.Module, parameters: dict[str, Tensor], inputs: Tensor, t
 def hessian(network: nn.Module, inputs: Tensor, targets: Tensor) -> Floats:
     """All second derivatives of the mean loss, (P, P)."""
     values = {name: parameter.detach() for name, parameter in network.named_parameters()}
-    blocks = torch.func.hessian(lambda p: loss_of(network, p, inputs, targets))(values)
+    slope = torch.func.jacrev(lambda p: loss_of(network, p, inputs, targets))
+    blocks = torch.func.jacrev(slope)(values)
     rows = [
         torch.cat([blocks[a][b].reshape(values[a].numel(), -1) for b in values], dim=1).numpy()
         for a in values

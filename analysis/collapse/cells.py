@@ -39,7 +39,7 @@ class Cells:
     sem: Array
     at_chance: Mask
     measured: Array
-    """S_eff, NaN where it was not measured."""
+    """S_eff; NaN where it was not measured, nor tr Σ on the curve of a trial that diverged."""
     curve: NDArray[np.int64]
     """0, 1, …: which curve each trial is on."""
     expected: tuple[float, float]
@@ -89,6 +89,7 @@ class Cells:
         rows.loc[rows["gain"].isna(), "status"] = "diverged"
         setting = ["batch_size", "momentum", "weight_decay"]
         rows["curve"] = rows.groupby(setting).ngroup()
+        rows["measured"] = _with_diverged(rows)
         if len(rows) > MOST_CELLS:
             rows = _averaged(rows)
         # Ties in lr are shuffled: ordered by gain, their differences would understate the noise.
@@ -178,6 +179,19 @@ class Cells:
             if len(lost):
                 kept[cells[best + lost[0] :]] = False
         return kept
+
+
+def _with_diverged(rows: pd.DataFrame) -> pd.Series:
+    """Return S_eff of `rows`; where training diverged before it could be measured, with tr Σ of the nearest lr."""
+    measured = rows["measured"].copy()
+    for _, curve in rows.groupby("curve"):
+        known, lost = curve[curve["measured"] > 0], curve[curve["measured"].isna() & curve["gain"].isna()]
+        if len(known):
+            decades = np.abs(np.log10(lost[["lr"]].to_numpy() / known["lr"].to_numpy()))
+            nearest = known.iloc[decades.argmin(axis=1)]
+            # Along a curve S grows as lr.
+            measured[lost.index] = nearest["measured"].to_numpy() * lost["lr"] / nearest["lr"].to_numpy()
+    return measured
 
 
 def _averaged(rows: pd.DataFrame) -> pd.DataFrame:

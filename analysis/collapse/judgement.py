@@ -67,7 +67,8 @@ def collapse(table: pd.DataFrame, measured: pd.Series | None = None, **selection
 
     Args:
         table: merge records, as from `read_records`; lr, batch size, momentum and weight decay may vary.
-        measured: trial → measured S_eff = S tr Σ, a further axis if every trial has one.
+        measured: trial → measured S_eff = S tr Σ, as from `effective_noise`: a further axis if every trial with a
+            gain has one.
         selection: metric, split, merge, alpha and batchnorm, as for `gain_curve`.
 
     Raises:
@@ -110,7 +111,7 @@ def find_collapse(
         sem: standard errors of the gains, where known.
         status: ok, diverged, low, at_chance or failed (left out).
         weight_decay: λ, if it varies or lr·λ is to be judged.
-        measured: S_eff, a further axis if every trial has one.
+        measured: S_eff, a further axis if every trial with a gain has one.
         expected: the exponents (b, c) to test.
         seed: of the sampler; the result is a function of the arguments.
 

@@ -1,10 +1,12 @@
-"""Tables of records as files: format → bytes. `analysis.read_records` reads each of them back, equal."""
+"""Tables as files: format → bytes. What reads a table of a run reads each of them back, equal."""
 
 import io
 import json
 from collections.abc import Callable
 
 import pandas as pd
+
+from analysis.reading import RunPath, read_measurements, read_records
 
 
 def to_csv(table: pd.DataFrame) -> bytes:
@@ -25,5 +27,10 @@ def to_parquet(table: pd.DataFrame) -> bytes:
     table.to_parquet(file, index=False)
     return file.getvalue()
 
+
+TABLES: dict[str, Callable[[RunPath], pd.DataFrame]] = {
+    "records": read_records,
+    "measurements": read_measurements,
+}
 
 FORMATS: dict[str, Callable[[pd.DataFrame], bytes]] = {"csv": to_csv, "parquet": to_parquet, "json": to_json}

@@ -90,21 +90,25 @@ def export(
         Path | None, typer.Option("-o", metavar="FILE", help="Where to write it; default: standard output.")
     ] = None,
     storage: StorageOption = STORAGE,
+    table: Annotated[
+        str, typer.Option("--table", metavar="records|measurements", help="Which rows.")
+    ] = "records",
 ) -> None:
-    """Write the merge records of a run as one table, a row per merge and evaluation.
+    """Write the merge records of a run as one table, a row per merge and evaluation; or its further measurements.
 
     Example: sweeper export digits-cpu-1f2e3d4c --format parquet -o digits.parquet
     """
-    from sweeper.commands.export import FORMATS
+    from sweeper.commands.export import FORMATS, TABLES
+
+    if table not in TABLES:
+        refuse(f'--table "{table}": choose from {", ".join(TABLES)}')
 
     if format_ not in FORMATS:
         refuse(f'--format "{format_}": choose from {", ".join(FORMATS)}')
     if format_ == "parquet" and out is None and sys.stdout.isatty():
         refuse("--format parquet is not for a terminal: name a file with -o")
     path = find_run(run, storage)
-    from analysis.reading import read_records
-
-    content = FORMATS[format_](read_records(path))
+    content = FORMATS[format_](TABLES[table](path))
     if out is None:
         sys.stdout.buffer.write(content)
         return

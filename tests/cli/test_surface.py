@@ -21,7 +21,7 @@ SURFACE = {
     "report": ["RUN", "-o", "--static", "--storage"],
     "dashboard": ["RUN", "--port", "--storage"],
     "recommend": ["RUN", "--batch-size", "--momentum", "--storage"],
-    "export": ["RUN", "--format", "-o", "--storage"],
+    "export": ["RUN", "--format", "--table", "-o", "--storage"],
     "doctor": ["--storage", "--address"],
     "gc": ["--storage", "--dry-run"],
     "serve": [

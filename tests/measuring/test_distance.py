@@ -30,7 +30,9 @@ def test_it_is_that_of_the_flat_vectors(entries):
     else:
         assert math.isnan(found.cosine)
     votes = [np.sign(x) == np.sign(y) for x, y in zip(one, other, strict=True) if x and y]
-    assert found.sign_agreement == pytest.approx(np.mean(votes)) if votes else math.isnan(found.sign_agreement)
+    assert (
+        found.sign_agreement == pytest.approx(np.mean(votes)) if votes else math.isnan(found.sign_agreement)
+    )
 
 
 def test_the_same_and_the_opposite_direction():

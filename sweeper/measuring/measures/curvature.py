@@ -73,6 +73,9 @@ def top_eigenvalues(network: nn.Module, inputs: Tensor, targets: Tensor, count: 
         return np.linalg.eigvalsh((columns + columns.T) / 2)[::-1][:count]
     hessian = LinearOperator((size, size), matvec=product, dtype=np.float64)
     first = generator("lanczos", seed).standard_normal(size)
+    if not product(first).any():
+        # H is 0, which ARPACK doesn't take: a random vector is in the null space of nothing else.
+        return np.zeros(count)
     found: Floats = eigsh(hessian, count, which="LA", v0=first, tol=TOLERANCE, return_eigenvectors=False)
     return np.sort(found)[::-1]
 
