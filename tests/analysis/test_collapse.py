@@ -168,6 +168,25 @@ def test_a_measured_noise_scale_is_an_axis_of_its_own(demo_table):
     assert "S_eff" not in {axis.name for axis in collapse(demo_table, measured=measured[:-1]).axes}
 
 
+def test_what_diverged_unmeasured_takes_the_gradient_noise_of_the_nearest_learning_rate():
+    rng = np.random.default_rng(0)
+    lr = np.array([0.1, 0.2, 0.8, 0.1, 0.8])
+    gain, sizes = [1.0, 0.5, np.nan, 1.0, np.nan], [16, 16, 16, 64, 64]
+    cells = Cells.of(
+        lr, sizes, 0.9, gain, sem=None, status=None, weight_decay=None, expected=(1.0, 1.0), rng=rng,
+        measured=[3.0, 4.0, np.nan, np.nan, np.nan],
+    )  # fmt: skip
+    np.testing.assert_allclose(cells.measured, [3.0, 4.0, 16.0, np.nan, np.nan])
+    assert cells.lr.tolist() == lr.tolist()
+
+
+def test_the_collapse_of_a_run_takes_the_noise_that_was_measured(demo_table):
+    trials = demo_table.groupby("trial")[["noise_scale", "batch_size"]].first()
+    measured = trials["noise_scale"] * trials["batch_size"] ** 0.3
+    found = with_collapse(judge(demo_table, Selection()), demo_table, measured)
+    assert "S_eff" in {axis.name for axis in found.collapse.axes}
+
+
 def test_only_axes_that_differ_are_candidates():
     rng = np.random.default_rng(0)
     constant, varied = cells_of(grid_of(), rng), cells_of(grid_of(momenta=(0.0, 0.9)), rng)

@@ -12,6 +12,7 @@ from tiny import DIVERGING, NO_NORM, RESNET, epochs, fresh_store, lineage, rows,
 from analysis.collapse import effective_noise
 from analysis.reading import MEASUREMENT_COLUMNS
 from analysis.records import Measurement, Stage
+from sweeper.data import derive_seed
 from sweeper.measuring import MEASURES, recalibrate
 from sweeper.measuring.measures.barrier import barrier_of
 from sweeper.measuring.measures.cka import linear_cka, penultimate
@@ -149,7 +150,7 @@ def test_the_batch_norm_policy_is_that_of_the_recipe(tmp_path, networks):
     settings = {"measures/also": ["cka", "curvature"], "measures/batchnorm": "recalibrated"}
     stages = stages_of(tmp_path, ALL, {**settings, "measures/cka_examples": 5000})
     network, task = grown.network, grown.task
-    seed = stages_meter_seed()
+    seed = derive_seed("recalibrate", 0)
     found = []
     for end in (a, b):
         network.load_state_dict(end.state)
@@ -162,12 +163,6 @@ def test_the_batch_norm_policy_is_that_of_the_recipe(tmp_path, networks):
     whole = top_eigenvalues(network, task.batch(raw, torch.float64), targets, 1)
     top = [m.value for m, _ in measured(stages, "hessian_eigenvalue") if m.subject == b.key and m.index == 0]
     assert top[0] == pytest.approx(whole[0], rel=0.7), "40 of 96 examples say about the same"
-
-
-def stages_meter_seed() -> int:
-    from sweeper.data import derive_seed
-
-    return derive_seed("recalibrate", 0)
 
 
 @pytest.mark.parametrize("model", [NO_NORM, RESNET], ids=["no norm", "resnet8"])
@@ -220,8 +215,8 @@ def test_the_measured_noise_of_a_trial_is_the_mean_of_its_branch_points(tmp_path
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"measures/also": ["barrier"], "merges": [{"kind": "ties"}]}, "barrier needs a path"),
-        ({"measures/also": ["normalised_accuracy"], "measures/metrics": ["loss"]}, "add it"),
+        ({"measures": {"also": ["barrier"]}, "merges": [{"kind": "ties"}]}, "barrier needs a path"),
+        ({"measures": {"also": ["normalised_accuracy"], "metrics": ["loss"]}}, "add it"),
     ],
 )
 def test_what_nothing_could_be_measured_of_is_refused(settings, message):
