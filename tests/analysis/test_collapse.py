@@ -8,11 +8,14 @@ from planted import PEAK, Sweep, table_of
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 
-from analysis import gain_curve
+from analysis import gain_curve, with_collapse
 from analysis.collapse import axis_words, collapse, expected_exponents, find_collapse
 from analysis.collapse.axes import best_kernel, candidates, collapse_quality, judge_axis, neighbour_weights
+from analysis.collapse.cells import Cells
 from analysis.collapse.exponents import ExponentPosterior, spline_errors, spline_profile
 from analysis.hump.gaussian_process import Kernel, regress
+from analysis.table import Selection
+from analysis.verdict import judge
 
 
 def grid_of(seed=0, shape=grids.cliff_later, **case):

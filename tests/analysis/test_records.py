@@ -102,23 +102,32 @@ def test_unfinished_names_of_a_killed_writer_are_ignored(run):
     pd.testing.assert_frame_equal(read_records(run), before)
 
 
-def test_measurements_are_read(run):
+def add_measurements(run: Path) -> list[Measurement]:
+    """Add a stage that measured a number and one that is not defined."""
     stage = next(iter(sweep_stages(Sweep(noise_scales=(0.01,), batch_sizes=(16,)))))
-    measured = Measurement(
+    cka = Measurement(
         run="demo",
         trial="00009",
         branch_step=150,
         subject="a+b",
         name="cka",
         index=0,
-        value=0.5,
-        settings="{}",
+        value=1 / 3,
+        settings='{"split": "test"}',
     )
+    measured = (cka, cka.model_copy(update={"index": 1, "value": None}))
+    update = {"measurements": measured, "records": ()}
+    write_part(run, "00009", 1, "stage-150", stage.model_copy(update=update))
+    return list(measured)
+
+
+def test_measurements_are_read(run):
     assert read_measurements(run).empty
-    write_part(
-        run, "00009", 1, "stage-150", stage.model_copy(update={"measurements": (measured,), "records": ()})
-    )
-    assert read_measurements(run).to_dict("records") == [measured.model_dump()]
+    added = add_measurements(run)
+    table = read_measurements(run)
+    assert table.astype(object).where(table.notna(), None).to_dict("records") == [
+        m.model_dump() for m in added
+    ]
 
 
 def test_trials_show_the_attempt_that_counts(tmp_path):
@@ -177,11 +186,13 @@ def test_what_is_no_run_is_refused_in_one_line(tmp_path, read):
     assert "\n" not in str(caught.value)
 
 
-def test_exports_read_back_equal(run, tmp_path):
-    table = read_records(run)
+@pytest.mark.parametrize("read", [read_records, read_measurements])
+def test_exports_read_back_equal(run, tmp_path, read):
+    add_measurements(run)
+    table = read(run)
     rows = table.astype(object).where(table.notna(), None).to_dict("records")
     table.to_csv(tmp_path / "t.csv", index=False)
     table.to_parquet(tmp_path / "t.parquet")
     (tmp_path / "t.json").write_text(json.dumps(rows))
     for suffix in ("csv", "parquet", "json"):
-        pd.testing.assert_frame_equal(read_records(tmp_path / f"t.{suffix}"), table)
+        pd.testing.assert_frame_equal(read(tmp_path / f"t.{suffix}"), table)
