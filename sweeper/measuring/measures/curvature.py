@@ -9,6 +9,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
+from scipy.linalg import eigvalsh
 from scipy.sparse.linalg import LinearOperator, eigsh
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -70,7 +71,8 @@ def top_eigenvalues(network: nn.Module, inputs: Tensor, targets: Tensor, count: 
     if size <= max(2 * count + 1, 20):
         # As few products as a Lanczos basis takes give the whole matrix.
         columns = np.stack([product(column) for column in np.eye(size)])
-        return np.linalg.eigvalsh((columns + columns.T) / 2)[::-1][:count]
+        spectrum: Floats = eigvalsh((columns + columns.T) / 2)
+        return spectrum[::-1][:count]
     hessian = LinearOperator((size, size), matvec=product, dtype=np.float64)
     first = generator("lanczos", seed).standard_normal(size)
     if not product(first).any():
