@@ -11,6 +11,11 @@ sys.path.insert(1, str(Path(__file__).parents[1]))
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest  # after the path and the environment are set
+from hypothesis import HealthCheck, settings
+
+# On a busy machine the clock says nothing about a test.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

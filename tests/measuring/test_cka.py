@@ -16,7 +16,7 @@ def features(seed: int, examples: int, width: int) -> Tensor:
     return torch.from_numpy(np.random.default_rng(seed).normal(1.0, 2.0, (examples, width)))
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(
     seed=st.integers(0, 1000),
     n=st.integers(4, 7),

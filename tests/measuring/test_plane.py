@@ -26,7 +26,7 @@ def flat(state: StateDict) -> torch.Tensor:
     return torch.cat([state[name].double().flatten() for name in NAMES])
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(
     st.lists(st.integers(0, 10**6), min_size=3, max_size=3, unique=True),
     st.integers(2, 30),
