@@ -2,6 +2,7 @@
 
 import grids
 import numpy as np
+import pandas as pd
 import pytest
 from collapse_coverage import cells_of, holds, planted
 from planted import PEAK, Sweep, table_of
@@ -9,7 +10,7 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 
 from analysis import gain_curve, with_collapse
-from analysis.collapse import axis_words, collapse, expected_exponents, find_collapse
+from analysis.collapse import axis_words, collapse, expected_exponents, find_collapse, measured_noise
 from analysis.collapse.axes import best_kernel, candidates, collapse_quality, judge_axis, neighbour_weights
 from analysis.collapse.cells import Cells
 from analysis.collapse.exponents import ExponentPosterior, spline_errors, spline_profile
@@ -190,6 +191,15 @@ def test_the_collapse_of_a_run_takes_the_noise_that_was_measured(demo_table):
     measured = trials["noise_scale"] * trials["batch_size"] ** 0.3
     found = with_collapse(judge(demo_table, Selection()), demo_table, measured)
     assert "S_eff" in {axis.name for axis in found.collapse.axes}
+
+
+def test_measurements_are_read_where_the_recipe_asks_for_them():
+    columns = ["trial", "name", "value"]
+    rows = [("a", "effective_noise_scale", 1.0), ("a", "effective_noise_scale", 3.0), ("b", "cka", 0.5)]
+    asked, not_asked = ({"measures": {"also": also}} for also in (["cka", "gradient_noise"], ["cka"]))
+    found = measured_noise(asked, lambda: pd.DataFrame(rows, columns=columns))
+    assert found.to_dict() == {"a": 2.0}
+    assert measured_noise(not_asked, lambda: pytest.fail("it was read")) is None
 
 
 def test_only_axes_that_differ_are_candidates():

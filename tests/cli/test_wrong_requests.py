@@ -67,6 +67,10 @@ WRONG = {
     "damaged run": (["status", "damaged"], "run.json is damaged"),
     "no batch size": (["recommend", "damaged"], "--batch-size"),
     "batch size 0": (["recommend", "damaged", "--batch-size", "0"], "--batch-size"),
+    "unknown table": (
+        ["export", "damaged", "--format", "csv", "--table", "trials"],
+        "choose from records, measurements",
+    ),
     "unknown format": (["export", "damaged", "--format", "xlsx"], "csv, parquet, json"),
     "torn run": (["status", "torn"], "trials-aa.parquet is missing or damaged"),
     "report of a torn run": (["report", "torn"], "trials-aa.parquet is missing or damaged"),
