@@ -7,7 +7,7 @@ from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks import branch_workers, demo, epochs, overhead, replicas, requests, train_epoch
+from benchmarks import alignment, branch_workers, demo, epochs, overhead, replicas, requests, train_epoch
 
 BENCHMARKS = {
     "train_epoch": train_epoch.main,
@@ -17,6 +17,7 @@ BENCHMARKS = {
     "branch_workers": branch_workers.main,
     "requests": requests.main,
     "replicas": replicas.main,
+    "alignment": alignment.main,
 }
 PACKAGES = ("torch", "torchvision", "ray", "optuna", "numpy")
 

@@ -28,6 +28,10 @@ EXCLUSIVE = (
 """Pairs of which a config names at most one; an override of one replaces the other."""
 
 
+BASED = ("task_arithmetic", "ties", "dare")
+"""Merges of differences from a network that all endpoints began with."""
+
+
 class SAM(Frozen):
     """Sharpness-aware minimisation: the gradient is taken at the worst point within radius `rho`."""
 
@@ -245,6 +249,12 @@ class TrialConfig(Frozen):
             raise ValueError(
                 "measures/also barrier needs a path between two endpoints; add linear or slerp to merges"
             )
+        for index, merge in enumerate(self.merges):
+            if self.start == "independent" and merge.kind in BASED:
+                raise ValueError(
+                    f"merges/{index}: {merge.kind} needs a base, and networks of start independent share none; "
+                    "name linear or slerp, or start trunk"
+                )
         endpoints = self.branch.count * max(1, len(self.tasks))
         for index, merge in enumerate(self.merges):
             if merge.group > endpoints:

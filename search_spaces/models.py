@@ -1,8 +1,8 @@
 """What can be trained: a network by name with its settings, or an import path of the user's."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, PositiveInt, Tag
+from pydantic import BeforeValidator, Field, PositiveInt, Tag, model_validator
 
 from search_spaces.base import Frozen, Value, by_name, named
 
@@ -38,6 +38,13 @@ class GPTModel(Frozen):
     inner: PositiveInt | None = None
     """Width of the MLP's hidden layer; None is 4 · width."""
     block: int = Field(default=512, ge=2)
+    """Longest sequence, in tokens."""
+
+    @model_validator(mode="after")
+    def _heads_fit(self) -> Self:
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} is no multiple of heads {self.heads}; change either")
+        return self
 
 
 class PretrainedModel(Frozen):

@@ -117,6 +117,7 @@ def _meter(config: TrialConfig, lineage: Lineage) -> Meter:
     others = {label(other): load_task(other, str(lineage.device)) for other in config.measures.eval_tasks}
     return Meter(
         network=lineage.network,
+        model=config.model.name,
         task=lineage.task,
         tasks={label(config.task): lineage.task, **others},
         measures=config.measures,

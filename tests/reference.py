@@ -197,3 +197,66 @@ def gradient_covariance(network: nn.Module, inputs: Tensor, targets: Tensor) -> 
     """The covariance (P, P) of the examples' gradients, one example at a time, with divisor n − 1."""
     rows = [gradient(network, x[None], y[None]) for x, y in zip(inputs, targets, strict=True)]
     return np.cov(np.stack(rows), rowvar=False)
+
+
+def permuted(
+    tensor: Tensor, axes: Sequence[Sequence[str]], orders: dict[str, list[int]]
+) -> NDArray[np.float64]:
+    """Entry by entry, what an axis of several permutations holds one after the other."""
+    maps = []
+    for dim, length in enumerate(tensor.shape):
+        places: list[int] = []
+        for name in axes[dim] if dim < len(axes) else ():
+            places += [len(places) + place for place in orders[name]]
+        maps.append(places or list(range(length)))
+    values = np.empty(tensor.shape)
+    for place in np.ndindex(*tensor.shape):
+        values[place] = float(tensor[tuple(maps[dim][i] for dim, i in enumerate(place))])
+    return values
+
+
+def head_orders(size: int, heads: int) -> list[list[int]]:
+    """All orders of `size` units that move heads as wholes and mix units within a head."""
+    width = size // heads
+    return [
+        [block * width + unit for block, units in zip(blocks, inside, strict=True) for unit in units]
+        for blocks in itertools.permutations(range(heads))
+        for inside in itertools.product(itertools.permutations(range(width)), repeat=heads)
+    ]
+
+
+def next_tokens(state: dict[str, Tensor], tokens: Sequence[int], layers: int, heads: int) -> Floats:
+    """A GPT's logits (T, V) for one sequence, position by position."""
+    weights = {name: tensor.numpy().astype(np.float64) for name, tensor in state.items()}
+
+    def linear(name: str, x: Floats) -> Floats:
+        return weights[f"{name}.weight"] @ x + weights[f"{name}.bias"]
+
+    def norm(name: str, x: Floats) -> Floats:
+        scaled = (x - x.mean()) / np.sqrt(((x - x.mean()) ** 2).mean() + 1e-5)
+        return weights[f"{name}.weight"] * scaled + weights[f"{name}.bias"]
+
+    def gelu(x: float) -> float:
+        return x * 0.5 * (1 + math.erf(x / math.sqrt(2)))
+
+    stream = [
+        weights["token.weight"][token] + weights["position.weight"][place]
+        for place, token in enumerate(tokens)
+    ]
+    for number in range(layers):
+        at = f"layers.{number}."
+        normed = [norm(f"{at}norm1", x) for x in stream]
+        query, key, value = (
+            [np.split(linear(at + part, x), heads) for x in normed] for part in ("query", "key", "value")
+        )
+        for t in range(len(stream)):
+            mixed = []
+            for h in range(heads):
+                scores = [query[t][h] @ key[s][h] / math.sqrt(len(key[s][h])) for s in range(t + 1)]
+                shares = np.exp(np.array(scores) - max(scores))
+                mixed.append(sum(share * value[s][h] for s, share in enumerate(shares / shares.sum())))
+            stream[t] = stream[t] + linear(f"{at}output", np.concatenate(mixed))
+        for t, x in enumerate(stream):
+            hidden = np.array([gelu(each) for each in linear(f"{at}expand", norm(f"{at}norm2", x))])
+            stream[t] = x + linear(f"{at}contract", hidden)
+    return np.array([weights["token.weight"] @ norm("norm", x) for x in stream])

@@ -19,6 +19,13 @@ def has_batchnorm(network: nn.Module) -> bool:
     return bool(_tracked(network))
 
 
+def use_batch_statistics(network: nn.Module) -> None:
+    """Put `network` in eval mode but for batch norm, which normalises by each batch's own statistics."""
+    network.eval()
+    for module in _tracked(network):
+        module.train()
+
+
 @torch.no_grad()
 def recalibrate(network: nn.Module, task: Task, augment: str, seed: int) -> None:
     """Reset running statistics and set them by one cumulative pass over the training data.
@@ -31,11 +38,10 @@ def recalibrate(network: nn.Module, task: Task, augment: str, seed: int) -> None
     if not tracked:
         return
     momenta = [module.momentum for module in tracked]
-    network.eval()
+    use_batch_statistics(network)
     for module in tracked:
         module.reset_running_stats()
         module.momentum = None  # a cumulative average
-        module.train()
     images = len(task.train[0])
     batch_size = images // -(-images // CHUNK)
     dtype = next(network.parameters()).dtype

@@ -12,7 +12,8 @@ from torch import nn
 from analysis.records import MergeRecord
 from search_spaces.measures import MeasureConfig
 from search_spaces.merges import MergeConfig
-from sweeper.data import Task
+from sweeper.data import Task, derive_seed
+from sweeper.measuring.aligned import align
 from sweeper.measuring.batchnorm import has_batchnorm, recalibrate
 from sweeper.measuring.gain import chance_level, gain, status
 from sweeper.measuring.metrics import Scores, evaluate
@@ -32,6 +33,7 @@ class Meter:
     """
 
     network: nn.Module
+    model: str
     task: Task
     tasks: Mapping[str, Task]
     measures: MeasureConfig
@@ -69,11 +71,12 @@ class Meter:
         self, endpoints: Sequence[Endpoint], config: MergeConfig, context: Mapping[str, Any]
     ) -> Iterator[MergeRecord]:
         """Yield the records of one merge of `endpoints`, for every coefficient, policy, split and metric."""
+        states = self._states(endpoints, config)
         policies = self.measures.batchnorm if has_batchnorm(self.network) else self.measures.batchnorm[:1]
         for policy in policies:
             singles = [self._endpoint_scores(endpoint, policy) for endpoint in endpoints]
             for alpha in config.alphas:
-                merged = self.scores(_merged(endpoints, config, alpha), policy)
+                merged = self.scores(_merged(states, config, alpha), policy)
                 shared = {
                     **context,
                     "n_endpoints": len(endpoints),
@@ -90,6 +93,17 @@ class Meter:
                 for place in self.places():
                     ends = [scores[place] for scores in singles]
                     yield from self._rows(place, ends, merged[place], shared)
+
+    def _states(self, endpoints: Sequence[Endpoint], config: MergeConfig) -> list[StateDict] | None:
+        """Return what `config` merges: the endpoints as they are, or aligned; None if one has diverged."""
+        states = [endpoint.state for endpoint in endpoints if endpoint.state is not None]
+        if len(states) < len(endpoints):
+            return None
+        if config.align == "none":
+            return states
+        return align(
+            states, config.align, self.network, self.model, self.task, derive_seed("align", self.seed)
+        )
 
     def _endpoint_scores(self, endpoint: Endpoint, batchnorm: str) -> dict[Place, Scores | None]:
         if (endpoint.key, batchnorm) not in self._scores:
@@ -127,9 +141,8 @@ def groups(endpoints: Sequence[Endpoint], size: int) -> list[tuple[Endpoint, ...
     return list(itertools.combinations(endpoints, size))
 
 
-def _merged(endpoints: Sequence[Endpoint], config: MergeConfig, alpha: float) -> StateDict | None:
-    states = [endpoint.state for endpoint in endpoints if endpoint.state is not None]
-    if len(states) < len(endpoints):
+def _merged(states: Sequence[StateDict] | None, config: MergeConfig, alpha: float) -> StateDict | None:
+    if states is None:
         return None
     # α tells the two ends of a pair apart; more endpoints weigh the same.
     return merge(config.kind, states, alpha=alpha) if len(states) == 2 else merge(config.kind, states)

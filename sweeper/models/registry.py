@@ -9,6 +9,7 @@ from sweeper.data.randomness import derive_seed
 from sweeper.data.task import Task
 from sweeper.imports import call, find, is_import_path
 from sweeper.models.convolutional import densenet121, resnet8, resnet18, resnet20
+from sweeper.models.gpt import gpt
 from sweeper.models.mlp import mlp
 
 MODELS: dict[str, Callable[..., nn.Module]] = {
@@ -17,6 +18,7 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     "resnet20": resnet20,
     "resnet18": resnet18,
     "densenet121": densenet121,
+    "gpt": gpt,
 }
 
 

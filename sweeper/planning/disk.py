@@ -54,7 +54,8 @@ def _kept(plan: TrialPlan, retention: Retention, size: Size) -> int:
     branch = network * max(1, retention.last)
     if retention.moments or retention.keep == "all":
         branch += trunk
-    return plan.branch_points * (trunk + plan.config.branch.count * branch)
+    trunks = plan.config.branch.count if plan.config.start == "independent" else 1
+    return plan.branch_points * (trunks * trunk + plan.config.branch.count * branch)
 
 
 def _network(plan: TrialPlan) -> str:

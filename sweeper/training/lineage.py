@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import nn
 
 from search_spaces.base import arguments
 from search_spaces.config import TrialConfig
@@ -44,7 +45,9 @@ class _Branch:
 
 
 class Lineage:
-    """Trunk, branch points and endpoints of one trial.
+    """Trunk, branch points and endpoints of one trial; where it starts `independent`, a trunk for each branch.
+
+    A trunk's `origin` is the seed of its initial parameters and its data order: the trial's own, if none is named.
 
     `trained` counts the epochs trained since it was last taken, by the key of what they gave; what cost no
     training of its own, such as a branch of a diverged trunk, counts 0.
@@ -70,23 +73,28 @@ class Lineage:
         assert config.trunk is not None
         self.branch_steps = branch_steps(config.trunk, self.steps_per_epoch)
         self.dtype = DTYPES[config.train.precision]
-        self.network = build_model(
-            config.model.name, arguments(config.model), self.task, config.seed, self.dtype, self.device
-        )
+        self.network = self._build(config.seed)
         self.trainer = trainer(self.network, task)
-        self._initial = state_of(self.network)
         if config.train.compile:
             self.network.compile()
 
-    def trunk_key(self, step: int) -> str:
-        """Return the key of the trunk after `step` steps."""
-        return content_key({"kind": "trunk", **self.identity, "step": step})
+    def trunk_key(self, step: int, origin: int | None = None) -> str:
+        """Return the key of a trunk after `step` steps."""
+        seed = self.config.seed if origin is None else origin
+        return content_key({"kind": "trunk", **self.identity, "seed": seed, "step": step})
 
     def branch_key(self, start: int, seed: int, end: int, step: int) -> str:
         """Return the key, after `step` steps, of a branch from step `start` of the trunk to step `end`."""
         # A branch's course depends on where it ends, so what it passes on its way is named by that as well.
         identity = branch_identity(self.config.branch, seed, end, fused=self.trainer.together)
-        return content_key({"kind": "branch", "parent": self.trunk_key(start), **identity, "step": step})
+        parent = self.trunk_key(start, self.origin(seed))
+        return content_key({"kind": "branch", "parent": parent, **identity, "step": step})
+
+    def origin(self, seed: int) -> int:
+        """Return the origin of the trunk under the branch with this seed; branch 0 is always on the trial's own."""
+        if self.config.start == "trunk" or seed == 0:
+            return self.config.seed
+        return derive_seed("independent", self.config.seed, seed)
 
     @property
     def groups(self) -> list[tuple[int, ...]]:
@@ -94,18 +102,21 @@ class Lineage:
         seeds = self.config.branch.resolved_seeds
         return [seeds] if self.trainer.together else [(seed,) for seed in seeds]
 
-    def trunk(self, step: int) -> Checkpoint:
-        """Return the trunk at branch point `step`, with its optimizer's state."""
-        key = self.trunk_key(step)
+    def trunk(self, step: int, origin: int | None = None) -> Checkpoint:
+        """Return a trunk at branch point `step`, with its optimizer's state."""
+        own = self.config.seed if origin is None else origin
+        key = self.trunk_key(step, own)
 
         def advance(missing: Sequence[str]) -> list[State | Diverged]:
             earlier = [other for other in self.branch_steps if other < step]
-            source = self.trunk(earlier[-1]) if earlier else Checkpoint(self._initial, {"status": "ok"})
+            if earlier:
+                source = self.trunk(earlier[-1], own)
+            else:
+                source = Checkpoint(state_of(self._build(own)), {"status": "ok"})
             if source.meta["status"] == "diverged":
                 return [Diverged(source.meta["step"])]
             schedule = trunk_schedule(self.config.train, self.steps_per_epoch)
-            seed = derive_seed("trunk", self.config.seed)
-            course = Course(source.tensors, seed, schedule, self.config.train)
+            course = Course(source.tensors, derive_seed("trunk", own), schedule, self.config.train)
             return self._train({key: course}, earlier[-1] if earlier else 0, step)
 
         return self._obtain({key: []}, step, advance)[0]
@@ -117,12 +128,14 @@ class Lineage:
         return Endpoint(self.trunk_key(step), self.config.seed, state)
 
     def reach(self, step: int) -> None:
-        """Train the trunk to branch point `step`, unless all of its branches are in the store."""
-        branches = [self._branch_keys(step, seed) for seed in self.config.branch.resolved_seeds]
-        if not all(
-            self.store.contains(key) for keys, moments in branches for key in (*keys.values(), *moments)
-        ):
-            self.trunk(step)
+        """Train trunks to branch point `step`, unless all of their branches are in the store."""
+        wanting: dict[int, None] = {}
+        for seed in self.config.branch.resolved_seeds:
+            keys, moments = self._branch_keys(step, seed)
+            if not all(self.store.contains(key) for key in (*keys.values(), *moments)):
+                wanting[self.origin(seed)] = None
+        for origin in wanting:
+            self.trunk(step, origin)
 
     def endpoint(self, step: int, seed: int) -> Endpoint:
         """Return the endpoint of the branch from branch point `step` whose data order `seed` decides."""
@@ -137,13 +150,10 @@ class Lineage:
             plans[keys[end]] = _Branch(seed, keys, moments)
 
         def decay(missing: Sequence[str]) -> list[State | Diverged]:
-            source = self.trunk(step)
-            if source.meta["status"] == "diverged":
-                return [Diverged(source.meta["step"])] * len(missing)
-            fresh = self.config.branch.optimizer_state == "fresh"
-            begin = network_state(source.tensors) if fresh else source.tensors
             branches = [plans[key] for key in missing]
-            return self._decay(branches, begin, schedule, step)
+            origins = dict.fromkeys(self.origin(branch.seed) for branch in branches)
+            begins = {origin: self._begin(step, origin) for origin in origins}
+            return self._decay(branches, begins, schedule, step)
 
         wanted = {key: [*plan.keys.values(), *plan.moments] for key, plan in plans.items()}
         found = self._obtain(wanted, end, decay)
@@ -152,18 +162,37 @@ class Lineage:
             for (key, plan), checkpoint in zip(plans.items(), found, strict=True)
         ]
 
+    def _build(self, seed: int) -> nn.Module:
+        model = self.config.model
+        return build_model(model.name, arguments(model), self.task, seed, self.dtype, self.device)
+
+    def _begin(self, step: int, origin: int) -> State | Diverged:
+        """Return what branches of a trunk begin with."""
+        source = self.trunk(step, origin)
+        if source.meta["status"] == "diverged":
+            return Diverged(source.meta["step"])
+        fresh = self.config.branch.optimizer_state == "fresh"
+        return network_state(source.tensors) if fresh else source.tensors
+
     def _decay(
-        self, branches: Sequence["_Branch"], begin: State, schedule: Schedule, start: int
+        self,
+        branches: Sequence["_Branch"],
+        begins: Mapping[int, State | Diverged],
+        schedule: Schedule,
+        start: int,
     ) -> list[State | Diverged]:
-        """Train branches of one branch point to their end, saving what is kept on the way."""
-        states: dict[int, State | Diverged] = {branch.seed: begin for branch in branches}
+        """Train branches from their origins' trunks to their end, saving what is kept on the way."""
+        origins = {branch.seed: self.origin(branch.seed) for branch in branches}
+        states = {seed: begins[origin] for seed, origin in origins.items()}
         at = start
         for stop in branches[0].keys:
             courses = {}
             for branch in branches:
-                state, seed = states[branch.seed], derive_seed("branch", self.config.seed, branch.seed)
+                state, seed = states[branch.seed], derive_seed("branch", origins[branch.seed], branch.seed)
                 if not isinstance(state, Diverged):
                     courses[branch] = Course(state, seed, schedule, self.config.train)
+            if not courses:
+                break
             results = self._train({branch.keys[stop]: course for branch, course in courses.items()}, at, stop)
             at = stop
             for branch, result in zip(courses, results, strict=True):

@@ -5,6 +5,7 @@ from typing import Any
 
 from search_spaces.config import TrialConfig
 from search_spaces.recipe import Recipe
+from sweeper.alignment import SPECS
 from sweeper.data import TASKS
 from sweeper.imports import is_import_path
 from sweeper.measuring import MEASURES
@@ -48,11 +49,13 @@ def _missing(config: TrialConfig) -> Iterator[str]:
     yield from (f'merge "{merge.kind}"' for merge in config.merges if merge.kind not in METHODS)
     yield from (f'measure "{name}"' for name in config.measures.also if name not in MEASURES)
     flags: dict[str, Any] = {
-        f'start "{config.start}"': config.start != "trunk",
+        'start "pretrained"': config.start == "pretrained",
         "several tasks": bool(config.tasks),
         "branch/overrides": bool(config.branch.overrides),
         "merge-aware training": config.train.merge_aware is not None,
         "merges/swa": any(merge.swa for merge in config.merges),
-        "merges/align": any(merge.align != "none" for merge in config.merges),
+        f'merges/align of model "{config.model.name}"': (
+            config.model.name not in SPECS and any(merge.align != "none" for merge in config.merges)
+        ),
     }
     yield from (name for name, asked in flags.items() if asked)

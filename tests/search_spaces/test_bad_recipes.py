@@ -70,6 +70,7 @@ def test_the_recipe_that_the_mistakes_are_made_in_is_good(tmp_path: Path) -> Non
         ("task={name: 'users.tasks:build', size: 3}", "task: unknown field 'size'; known: name, settings"),
         ("model=vgg", "model: no such model; known: mlp, resnet8,"),
         ("model={name: resnet18, widths: [3]}", "model: unknown field 'widths'; known: name"),
+        ("model={name: gpt, heads: 3}", "model: width 128 is no multiple of heads 3; change either"),
         ("model/widths=64", "model/widths: must be a list (got 64)"),
         ("model/widths=[0.5]", "model/widths/0: must be a whole number (got 0.5)"),
         ("trunk/branch_every=100", "trunk: branch_every 100 is beyond the trunk's 45 epochs"),
@@ -166,6 +167,11 @@ def test_a_mistake_is_named_with_its_place_value_and_way_out(
     answer = refusal(tmp_path, GOOD, assignment)
     assert answer.startswith('recipe "my-sweep", ')
     assert message in answer
+
+
+def test_networks_that_share_nothing_have_no_base(tmp_path: Path) -> None:
+    answer = refusal(tmp_path, GOOD, "start=independent", "merges=[{kind: linear}, {kind: ties}]")
+    assert "merges/1: ties needs a base, and networks of start independent share none; name linear" in answer
 
 
 def test_only_the_first_of_several_mistakes_is_spelled_out(tmp_path: Path) -> None:
