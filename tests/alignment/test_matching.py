@@ -45,7 +45,7 @@ def small(seed: int, widths: list[int]):
     return state, permutation_spec("mlp", network)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 999))
 def test_no_permutation_alone_brings_two_networks_nearer(seed):
     (a, spec), (b, _) = small(seed, [4, 3]), small(seed + 1, [4, 3])
@@ -81,7 +81,7 @@ def test_one_hidden_layer_is_matched_best_of_all():
     assert distance(found) == pytest.approx(least, abs=1e-12)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     heads=st.integers(1, 3),
     widths=st.lists(st.integers(1, 2), min_size=1, max_size=2),
