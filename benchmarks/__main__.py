@@ -7,7 +7,17 @@ from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks import alignment, branch_workers, demo, epochs, overhead, replicas, requests, train_epoch
+from benchmarks import (
+    alignment,
+    branch_workers,
+    demo,
+    epochs,
+    merging,
+    overhead,
+    replicas,
+    requests,
+    train_epoch,
+)
 
 BENCHMARKS = {
     "train_epoch": train_epoch.main,
@@ -18,6 +28,7 @@ BENCHMARKS = {
     "requests": requests.main,
     "replicas": replicas.main,
     "alignment": alignment.main,
+    "merging": merging.main,
 }
 PACKAGES = ("torch", "torchvision", "ray", "optuna", "numpy")
 

@@ -96,6 +96,82 @@ def weighted_mean(tensors: Sequence[Tensor], weights: Sequence[float]) -> Floats
     return (np.array(sums) / math.fsum(weights)).reshape(tensors[0].shape)
 
 
+def task_arithmetic(base: Tensor, ends: Sequence[Tensor], coefficients: Sequence[float]) -> Floats:
+    """θ₀ + Σ c_i (θ_i − θ₀), entry by entry, without rounding errors in the sums."""
+    rows = zip(*(tensor.double().ravel().tolist() for tensor in (base, *ends)), strict=True)
+    sums = [
+        math.fsum([start, *(c * (end - start) for c, end in zip(coefficients, row, strict=True))])
+        for start, *row in rows
+    ]
+    return np.array(sums).reshape(base.shape)
+
+
+def ties(
+    base: Sequence[Tensor],
+    ends: Sequence[Sequence[Tensor]],
+    density: float,
+    weights: Sequence[float],
+    scale: float,
+    *,
+    together: bool,
+    mean: bool,
+) -> list[Floats]:
+    """θ₀ + λ τ of networks that are lists of tensors: trimmed, elected, merged, one entry after the other."""
+    starts = [tensor.double().ravel().tolist() for tensor in base]
+    trimmed = []
+    for end in ends:
+        tau = [
+            [value - at for value, at in zip(tensor.double().ravel().tolist(), start, strict=True)]
+            for tensor, start in zip(end, starts, strict=True)
+        ]
+        pools = [list(itertools.chain(*tau))] * len(tau) if together else tau
+        trimmed.append([_trimmed(entries, pool, density) for entries, pool in zip(tau, pools, strict=True)])
+    merged = []
+    for number, start in enumerate(starts):
+        values = []
+        for at, *entries in zip(start, *(tau[number] for tau in trimmed), strict=True):
+            votes = [weight * entry for weight, entry in zip(weights, entries, strict=True)]
+            sign = -1 if math.fsum(votes) < 0 else 1
+            agreeing = [index for index, vote in enumerate(votes) if vote * sign > 0]
+            total = math.fsum(votes[index] for index in agreeing)
+            mass = math.fsum(weights[index] for index in agreeing) if mean else 1.0
+            values.append(at + scale * (total / mass if mass else 0.0))
+        merged.append(np.array(values).reshape(base[number].shape))
+    return merged
+
+
+def _trimmed(entries: Sequence[float], pool: Sequence[float], density: float) -> list[float]:
+    kept = sorted(map(abs, pool), reverse=True)[: max(1, math.floor(density * len(pool)))]
+    return [entry if abs(entry) >= kept[-1] else 0.0 for entry in entries]
+
+
+def slerp(one: Tensor, other: Tensor, alpha: float) -> Floats:
+    """The point at share α of the arc between two tensors; of the line, if they are parallel or one is 0."""
+    left, right = one.double().numpy(), other.double().numpy()
+    norms = np.linalg.norm(left), np.linalg.norm(right)
+    if min(norms) <= 1e-8:
+        return (1 - alpha) * left + alpha * right
+    # The angle from chord and its complement: exact for small angles too, where the cosine isn't.
+    units = left / norms[0], right / norms[1]
+    angle = 2 * math.atan2(
+        float(np.linalg.norm(units[0] - units[1])), float(np.linalg.norm(units[0] + units[1]))
+    )
+    if abs(math.cos(angle)) > 0.9995:
+        return (1 - alpha) * left + alpha * right
+    return (math.sin((1 - alpha) * angle) * left + math.sin(alpha * angle) * right) / math.sin(angle)
+
+
+def entrywise_mean(tensors: Sequence[Tensor], masses: Sequence[Floats]) -> Floats:
+    """Σ F_i θ_i / Σ F_i, entry by entry, without rounding errors in the sums."""
+    columns = zip(*(tensor.double().ravel().tolist() for tensor in tensors), strict=True)
+    rows = zip(*(np.ravel(mass).tolist() for mass in masses), strict=True)
+    means = [
+        math.fsum(f * value for f, value in zip(row, column, strict=True)) / math.fsum(row)
+        for row, column in zip(rows, columns, strict=True)
+    ]
+    return np.array(means).reshape(tensors[0].shape)
+
+
 def accuracy_and_loss(outputs: Floats, targets: NDArray[np.int64]) -> tuple[float, float]:
     """Percent of rows whose largest entry is the target's, and mean −ln softmax of the target's, in nats."""
     right, total = 0, 0.0

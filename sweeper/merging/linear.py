@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from sweeper.merging.state_dict import MergeError, StateDict
+from sweeper.merging.state_dict import MergeError, StateDict, build, weighted_sum
 
 
 def linear(
@@ -24,32 +24,36 @@ def linear(
 
     Source: Zhang et al. (2026), Eq. 1; Frankle et al. (2020).
     """
-    shares = _shares(len(endpoints), alpha, weights)
-    merged = {}
-    for name, tensor in endpoints[0].items():
-        if not tensor.is_floating_point():
-            # Integer buffers count batches; averaging them is meaningless.
-            merged[name] = tensor.clone()
-            continue
-        total = tensor.double() * shares[0]
-        for share, endpoint in zip(shares[1:], endpoints[1:], strict=True):
-            total += endpoint[name].double() * share
-        merged[name] = total.to(tensor.dtype)
-    return merged
+    shares = shares_of("linear", len(endpoints), alpha, weights)
+    return build(endpoints[0], lambda name: weighted_sum([each[name] for each in endpoints], shares))
 
 
-def _shares(count: int, alpha: float | None, weights: Sequence[float] | None) -> list[float]:
+def shares_of(kind: str, count: int, alpha: float | None, weights: Sequence[float] | None) -> Sequence[float]:
+    """Return w_i / Σ w_i, (1 − α, α) for a pair with an alpha, 1/n each by default.
+
+    Raises:
+        MergeError: if both are given, alpha with other than two endpoints, or weights of the wrong number or that
+            sum to zero.
+    """
     if alpha is not None:
         if weights is not None:
-            raise MergeError("linear: name alpha or weights, not both")
+            raise MergeError(f"{kind}: name alpha or weights, not both")
         if count != 2:
-            raise MergeError(f"linear: alpha {alpha} is for two endpoints, got {count}; use weights")
+            raise MergeError(f"{kind}: alpha {alpha} is for two endpoints, got {count}; use weights")
         return [1.0 - alpha, alpha]
-    if weights is None:
-        return [1.0 / count] * count
-    if len(weights) != count:
-        raise MergeError(f"linear: {len(weights)} weights for {count} endpoints")
-    total = math.fsum(weights)
+    given = weights_of(kind, count, weights)
+    total = math.fsum(given)
     if total == 0.0:
-        raise MergeError(f"linear: weights {list(weights)} sum to zero")
-    return [weight / total for weight in weights]
+        raise MergeError(f"{kind}: weights {list(given)} sum to zero")
+    return [weight / total for weight in given]
+
+
+def weights_of(kind: str, count: int, weights: Sequence[float] | None) -> Sequence[float]:
+    """Return `weights`, by default 1 each.
+
+    Raises:
+        MergeError: if they aren't as many as there are endpoints.
+    """
+    if weights is not None and len(weights) != count:
+        raise MergeError(f"{kind}: {len(weights)} weights for {count} endpoints")
+    return [1.0] * count if weights is None else weights
