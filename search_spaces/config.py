@@ -233,6 +233,16 @@ class TrialConfig(Frozen):
     measures: MeasureConfig = MeasureConfig()
     seed: NonNegativeInt = 0
 
+    @property
+    def checkpoints(self) -> int:
+        """How many of each branch's last checkpoints its merges need."""
+        return max(1, *(merge.swa for merge in self.merges))
+
+    @property
+    def needs_moments(self) -> bool:
+        """Whether a merge needs the state of the endpoints' optimizers."""
+        return self.train.optimizer == "adamw" and any(m.kind == "preconditioned" for m in self.merges)
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.start == "pretrained" and self.trunk is not None:

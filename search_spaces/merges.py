@@ -10,6 +10,10 @@ Alpha = Annotated[float, Field(allow_inf_nan=False)]
 Density = Annotated[float, Field(gt=0, le=1)]
 
 
+PATHS = ("linear", "slerp")
+"""Kinds that lead a pair from one endpoint, at α = 0, to the other, at α = 1."""
+
+
 class Merge(Frozen):
     """What every merge has: its coefficients, and what its endpoints are."""
 
@@ -21,17 +25,33 @@ class Merge(Frozen):
     """Merge the means of each branch's last `swa` checkpoints; 0 merges the endpoints themselves."""
     align: Literal["none", "weight_matching", "learned_matching"] = "none"
 
+    @property
+    def has_alpha(self) -> bool:
+        """Whether the coefficients mean anything."""
+        return True
+
     @model_validator(mode="after")
     def _alphas_differ(self) -> Self:
         if len(set(self.alphas)) < len(self.alphas):
             raise ValueError(f"alphas {list(self.alphas)} repeat a value")
         return self
 
+    @model_validator(mode="after")
+    def _aligned_on_a_path(self) -> Self:
+        if self.align != "none" and (kind := getattr(self, "kind", "")) not in PATHS:
+            raise ValueError(
+                f"align {self.align} permutes endpoints alone, and {kind} takes more; name linear or slerp"
+            )
+        return self
 
-class LinearMerge(Merge):
-    """(1 − α) θ_A + α θ_B; the mean Σ θ_i / n of more than two endpoints, which has no α."""
 
-    kind: Literal["linear"] = "linear"
+class AverageMerge(Merge):
+    """A merge whose α is the share of the second endpoint of a pair; more than two weigh the same."""
+
+    @property
+    def has_alpha(self) -> bool:
+        """Whether the coefficients mean anything: for pairs."""
+        return self.group == 2
 
     @model_validator(mode="after")
     def _alpha_of_pairs(self) -> Self:
@@ -40,6 +60,12 @@ class LinearMerge(Merge):
                 f"alphas {list(self.alphas)} are for pairs; leave them out for the mean of group {self.group}"
             )
         return self
+
+
+class LinearMerge(AverageMerge):
+    """(1 − α) θ_A + α θ_B; the mean Σ θ_i / n of more than two endpoints, which has no α."""
+
+    kind: Literal["linear"] = "linear"
 
 
 class TaskArithmeticMerge(Merge):
@@ -68,30 +94,28 @@ class DareMerge(Merge):
     seed: int = 0
 
 
-class SlerpMerge(Merge):
-    """Spherical interpolation, per tensor."""
+class SlerpMerge(AverageMerge):
+    """Spherical interpolation of pairs, per tensor."""
 
     kind: Literal["slerp"]
 
 
-class FisherMerge(Merge):
-    """Σ F_i θ_i / Σ F_i with the exact per-example diagonal Fisher."""
+class FisherMerge(AverageMerge):
+    """Σ w_i F_i θ_i / Σ w_i F_i with the exact per-example diagonal Fisher; w = (1 − α, α) for a pair."""
 
     kind: Literal["fisher"]
     examples: int = Field(default=512, ge=1)
+    """Training examples that the Fisher information is taken over; all if there are fewer."""
 
 
-class PreconditionedMerge(Merge):
-    """(Σ P_i⁻¹)⁻¹ Σ P_i⁻¹ θ_i with P from Adam's second moments."""
+class PreconditionedMerge(AverageMerge):
+    """(Σ w_i P_i⁻¹)⁻¹ Σ w_i P_i⁻¹ θ_i, P from Adam's second moments, 1 for SGD; w = (1 − α, α) for a pair."""
 
     kind: Literal["preconditioned"]
     normalise: Literal["none", "trace"] = "none"
 
 
 MERGE_KINDS = ("linear", "task_arithmetic", "ties", "dare", "slerp", "fisher", "preconditioned")
-
-PATHS = ("linear", "slerp")
-"""Kinds that lead a pair from one endpoint, at α = 0, to the other, at α = 1."""
 
 MergeConfig = Annotated[
     LinearMerge

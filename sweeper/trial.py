@@ -13,6 +13,7 @@ from search_spaces.resources import Retention
 from search_spaces.tasks import TaskConfig
 from sweeper.data import Task, build_task, derive_seed
 from sweeper.identity import label
+from sweeper.ingredients import Ingredients
 from sweeper.measuring import Meter, Site, groups, measure
 from sweeper.store import Store
 from sweeper.training import Lineage, NewTrainer, Separate
@@ -47,13 +48,14 @@ class Trial:
 
     def stage(self, step: int) -> Stage:
         """Branch the trunk at `step`, merge the branches, and measure what the merges gained."""
-        ends = [end for seeds in self.lineage.groups for end in self.lineage.endpoints(step, seeds)]
+        at = Ingredients(self.lineage, step)
         context = _context(self.config, self.name, step, self.lineage.steps_per_epoch)
         records: list[MergeRecord] = []
         for merge in self.config.merges:
-            for group in groups(ends, merge.group):
-                records += self._meter.records(group, merge, context)
-        site = Site(self.config, self._meter, partial(self.lineage.start, step), ends, records)
+            for group in groups(at.endpoints(merge.swa), merge.group):
+                settings = at.settings(merge, group)
+                records += self._meter.records(group, merge, settings, context)
+        site = Site(self.config, self._meter, partial(self.lineage.start, step), at.endpoints(), records)
         return Stage(
             trial=self.name.trial,
             attempt=self.name.attempt,

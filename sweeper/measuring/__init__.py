@@ -1,6 +1,7 @@
 """Measuring: accuracy and loss, batch norm after a merge, gain and its status; further measures by name."""
 
 from sweeper.measuring.batchnorm import has_batchnorm, recalibrate
+from sweeper.measuring.fisher import fisher_diagonal
 from sweeper.measuring.gain import (
     branch_values,
     chance_level,
@@ -23,6 +24,7 @@ __all__ = [
     "branch_values",
     "chance_level",
     "evaluate",
+    "fisher_diagonal",
     "floor_of",
     "gain",
     "groups",

@@ -90,12 +90,14 @@ def objective_sem(records: Iterable[MergeRecord], search: Search, selection: Sel
 
 
 def selected(records: Iterable[MergeRecord], selection: Selection) -> list[MergeRecord]:
-    """Return the records of `selection` on the trial's own task."""
+    """Return the records of `selection` on the trial's own task; merges that failed say nothing."""
     wanted = asdict(selection).items()
     return [
         record
         for record in records
-        if record.eval_task == record.task and all(getattr(record, name) == value for name, value in wanted)
+        if record.status != "failed"
+        and record.eval_task == record.task
+        and all(getattr(record, name) == value for name, value in wanted)
     ]
 
 

@@ -2,8 +2,9 @@
 
 import itertools
 import json
+import logging
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,14 +12,19 @@ from torch import nn
 
 from analysis.records import MergeRecord
 from search_spaces.measures import MeasureConfig
-from search_spaces.merges import MergeConfig
+from search_spaces.merges import AverageMerge, MergeConfig
 from sweeper.data import Task, derive_seed
 from sweeper.measuring.aligned import align
 from sweeper.measuring.batchnorm import has_batchnorm, recalibrate
 from sweeper.measuring.gain import chance_level, gain, status
 from sweeper.measuring.metrics import Scores, evaluate
-from sweeper.merging import StateDict, merge
+from sweeper.merging import MergeError, StateDict, merge
 from sweeper.training.lineage import Endpoint
+
+LOG = logging.getLogger(__name__)
+
+ELSEWHERE = {"kind", "alphas", "group", "swa", "align", "examples"}
+"""Settings of a merge that are not its method's: they say of what, or of how many data."""
 
 Place = tuple[str, str]
 """Evaluation task, split."""
@@ -39,7 +45,7 @@ class Meter:
     measures: MeasureConfig
     augment: str
     seed: int
-    _scores: dict[tuple[str, str], dict[Place, Scores | None]] = field(default_factory=dict)
+    _scores: dict[tuple[str, int, str], dict[Place, Scores | None]] = field(default_factory=dict)
 
     def scores(self, state: StateDict | None, batchnorm: str) -> dict[Place, Scores | None]:
         """Return the scores of the network with parameters `state` under a batch-norm policy; None: diverged."""
@@ -54,9 +60,9 @@ class Meter:
         if batchnorm == "recalibrated":
             recalibrate(self.network, self.task, self.augment, self.seed)
 
-    def known(self, key: str, batchnorm: str) -> dict[Place, Scores | None]:
+    def known(self, key: str, swa: int, batchnorm: str) -> dict[Place, Scores | None]:
         """Return the scores of an endpoint some merge of which has been measured under the batch-norm policy."""
-        return self._scores[key, batchnorm]
+        return self._scores[key, swa, batchnorm]
 
     def places(self) -> list[Place]:
         """Return every (evaluation task, split) that is measured; tasks lack some splits."""
@@ -68,15 +74,31 @@ class Meter:
         ]
 
     def records(
-        self, endpoints: Sequence[Endpoint], config: MergeConfig, context: Mapping[str, Any]
+        self,
+        endpoints: Sequence[Endpoint],
+        config: MergeConfig,
+        given: Mapping[str, Any],
+        context: Mapping[str, Any],
     ) -> Iterator[MergeRecord]:
-        """Yield the records of one merge of `endpoints`, for every coefficient, policy, split and metric."""
-        states = self._states(endpoints, config)
+        """Yield the records of one merge of `endpoints`, for every coefficient, policy, split and metric.
+
+        `given` is what the method needs besides its settings. A merge that can't be made has status "failed".
+        """
+        states: list[StateDict] | None = None
         policies = self.measures.batchnorm if has_batchnorm(self.network) else self.measures.batchnorm[:1]
-        for policy in policies:
-            singles = [self._endpoint_scores(endpoint, policy) for endpoint in endpoints]
-            for alpha in config.alphas:
-                merged = self.scores(_merged(states, config, alpha), policy)
+        for alpha in config.alphas:
+            failed, state = False, None
+            try:
+                states = states or self._states(endpoints, config)
+                state = None if states is None else self._merged(states, config, alpha, given)
+            except MergeError as error:
+                LOG.warning(
+                    "merge %s at branch step %s failed: %s", config.kind, context["branch_step"], error
+                )
+                failed = True
+            for policy in policies:
+                singles = [self._endpoint_scores(endpoint, policy) for endpoint in endpoints]
+                merged = self.scores(state, policy)
                 shared = {
                     **context,
                     "n_endpoints": len(endpoints),
@@ -84,7 +106,7 @@ class Meter:
                     "key_b": endpoints[1].key,
                     "endpoints": _json([{"key": end.key, "seed": end.seed} for end in endpoints]),
                     "merge": config.kind,
-                    "alpha": alpha if len(endpoints) == 2 else None,
+                    "alpha": alpha if config.has_alpha else None,
                     "merge_settings": _json(
                         config.model_dump(mode="json", exclude={"kind", "alphas"}, exclude_defaults=True)
                     ),
@@ -92,7 +114,29 @@ class Meter:
                 }
                 for place in self.places():
                     ends = [scores[place] for scores in singles]
-                    yield from self._rows(place, ends, merged[place], shared)
+                    for row in self._rows(place, ends, merged[place], shared):
+                        yield row.model_copy(update={"status": "failed"}) if failed else row
+
+    def _merged(
+        self, states: Sequence[StateDict], config: MergeConfig, alpha: float, given: Mapping[str, Any]
+    ) -> StateDict:
+        """Return parameters merged as `config` says, and buffers averaged.
+
+        Raises:
+            MergeError: if the method can't merge them.
+        """
+        learned = {name for name, _ in self.network.named_parameters(remove_duplicate=False)}
+        coefficient: dict[str, Any] = {"alpha": alpha} if config.has_alpha else {}
+        parameters = merge(
+            config.kind,
+            [_only(learned, state) for state in states],
+            **config.model_dump(exclude=ELSEWHERE),
+            **{name: _only(learned, value) if name == "base" else value for name, value in given.items()},
+            **coefficient,
+        )
+        # Running statistics are no weights: a difference of variances, scaled, can be negative.
+        others = [_only(state.keys() - learned, state) for state in states]
+        return parameters | merge("linear", others, **coefficient if isinstance(config, AverageMerge) else {})
 
     def _states(self, endpoints: Sequence[Endpoint], config: MergeConfig) -> list[StateDict] | None:
         """Return what `config` merges: the endpoints as they are, or aligned; None if one has diverged."""
@@ -106,9 +150,10 @@ class Meter:
         )
 
     def _endpoint_scores(self, endpoint: Endpoint, batchnorm: str) -> dict[Place, Scores | None]:
-        if (endpoint.key, batchnorm) not in self._scores:
-            self._scores[endpoint.key, batchnorm] = self.scores(endpoint.state, batchnorm)
-        return self._scores[endpoint.key, batchnorm]
+        of = endpoint.key, endpoint.swa, batchnorm
+        if of not in self._scores:
+            self._scores[of] = self.scores(endpoint.state, batchnorm)
+        return self._scores[of]
 
     def _rows(
         self, place: Place, ends: Sequence[Scores | None], merged: Scores | None, shared: Mapping[str, Any]
@@ -141,11 +186,8 @@ def groups(endpoints: Sequence[Endpoint], size: int) -> list[tuple[Endpoint, ...
     return list(itertools.combinations(endpoints, size))
 
 
-def _merged(states: Sequence[StateDict] | None, config: MergeConfig, alpha: float) -> StateDict | None:
-    if states is None:
-        return None
-    # α tells the two ends of a pair apart; more endpoints weigh the same.
-    return merge(config.kind, states, alpha=alpha) if len(states) == 2 else merge(config.kind, states)
+def _only(names: Set[str], state: StateDict) -> StateDict:
+    return {name: tensor for name, tensor in state.items() if name in names}
 
 
 def _json(value: Any) -> str:

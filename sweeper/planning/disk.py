@@ -51,8 +51,8 @@ def _kept(plan: TrialPlan, retention: Retention, size: Size) -> int:
     parameters, buffers = size
     network = parameters + buffers
     trunk = network + parameters * _moments(plan.config.train)
-    branch = network * max(1, retention.last)
-    if retention.moments or retention.keep == "all":
+    branch = network * max(plan.config.checkpoints, retention.last)
+    if retention.moments or plan.config.needs_moments or retention.keep == "all":
         branch += trunk
     trunks = plan.config.branch.count if plan.config.start == "independent" else 1
     return plan.branch_points * (trunks * trunk + plan.config.branch.count * branch)

@@ -32,6 +32,8 @@ class Endpoint:
     key: str
     seed: int
     state: StateDict | None
+    swa: int = 0
+    """Of how many of the branch's last checkpoints `state` is the mean; 0: it is the endpoint itself."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,6 +164,24 @@ class Lineage:
             for (key, plan), checkpoint in zip(plans.items(), found, strict=True)
         ]
 
+    def last(self, step: int, endpoint: Endpoint, count: int) -> list[StateDict]:
+        """Return the last `count` checkpoints, one an epoch, of the branch from `step` to `endpoint`, its end first."""
+        keys, _ = self._branch_keys(step, endpoint.seed)
+        return self._kept(step, endpoint, [*keys.values()][: -count - 1 : -1])
+
+    def moments(self, step: int, endpoint: Endpoint) -> State:
+        """Return the network and its optimizer's state at the end of the branch from `step` to `endpoint`."""
+        _, moments = self._branch_keys(step, endpoint.seed)
+        return self._kept(step, endpoint, moments)[0]
+
+    def _kept(self, step: int, endpoint: Endpoint, keys: Sequence[str]) -> list[State]:
+        found = [self.store.load(key, device=self.device) for key in keys]
+        if any(each is None for each in found):
+            # Loading deletes what is damaged; asking for the endpoint trains it again.
+            self.endpoint(step, endpoint.seed)
+            found = [self.store.load(key, device=self.device) for key in keys]
+        return [each.tensors for each in found if each is not None]
+
     def _build(self, seed: int) -> nn.Module:
         model = self.config.model
         return build_model(model.name, arguments(model), self.task, seed, self.dtype, self.device)
@@ -267,12 +287,15 @@ class Lineage:
     def _branch_keys(self, start: int, seed: int) -> tuple[dict[int, str], list[str]]:
         """Return the keys of a branch's checkpoints by step, its end the last, and of its moments if they are kept.
 
-        It is checkpointed at the ends of its last epochs and at its own end.
+        It is checkpointed at the ends of its last epochs and at its own end, as retention says and its merges need.
         """
         _, end = branch_schedule(self.config.train, self.config.branch, start, self.steps_per_epoch)
-        last = (end - back * self.steps_per_epoch for back in range(max(1, self.retention.last)))
+        last = (
+            end - back * self.steps_per_epoch
+            for back in range(max(self.config.checkpoints, self.retention.last))
+        )
         keys = {at: self.branch_key(start, seed, end, at) for at in sorted(last) if at > start}
-        keeps_moments = self.retention.moments or self.retention.keep == "all"
+        keeps_moments = self.retention.moments or self.retention.keep == "all" or self.config.needs_moments
         return keys, [content_key({"kind": "moments", "of": keys[end]})] if keeps_moments else []
 
     def _meta(self, status: str, step: int) -> dict[str, Any]:

@@ -1,12 +1,16 @@
 """The optimizers, fused: on a CPU a fused step costs a fraction of a plain one."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 
 from search_spaces.config import TrainConfig
+from sweeper.training.state import OPTIMIZER, STEP
+
+EPSILON = 1e-8
+"""AdamW's, which keeps updates finite where gradients vanish."""
 
 
 def build_optimizer(parameters: Iterable[nn.Parameter], config: TrainConfig) -> Optimizer:
@@ -16,6 +20,7 @@ def build_optimizer(parameters: Iterable[nn.Parameter], config: TrainConfig) -> 
             parameters,
             lr=config.resolved_lr,
             betas=config.betas,
+            eps=EPSILON,
             weight_decay=config.weight_decay,
             fused=True,
         )
@@ -26,6 +31,24 @@ def build_optimizer(parameters: Iterable[nn.Parameter], config: TrainConfig) -> 
         weight_decay=config.weight_decay,
         fused=True,
     )
+
+
+def preconditioner(state: Mapping[str, Tensor], config: TrainConfig) -> dict[str, Tensor]:
+    """Return the diagonal P of AdamW's last update θ ← θ − lr P m̂, by parameter: 1 / (√v̂ + ε), float64.
+
+    v̂ = v / (1 − β₂ᵗ) is the second moment without the bias of its start at zero; `state` holds v and t as
+    `sweeper.training.state` names them.
+
+    Source: Kingma and Ba (2015).
+    """
+    prefix = f"{OPTIMIZER}exp_avg_sq/"
+    found = {}
+    for key, moment in state.items():
+        if key.startswith(prefix):
+            name = key.removeprefix(prefix)
+            correction = 1.0 - config.betas[1] ** float(state[f"{OPTIMIZER}{STEP}/{name}"])
+            found[name] = 1.0 / ((moment.double() / correction).sqrt() + EPSILON)
+    return found
 
 
 def match_gradient_strides(parameters: Iterable[nn.Parameter]) -> None:

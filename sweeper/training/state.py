@@ -13,8 +13,10 @@ STEP = "step"
 
 
 def state_of(network: nn.Module, optimizer: Optimizer | None = None) -> dict[str, Tensor]:
-    """Return copies of all parameters and buffers, and of the optimizer's state if one is given."""
-    state = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
+    """Return copies of all parameters and buffers, tied ones tied, and of the optimizer's state if one is given."""
+    tensors = network.state_dict(keep_vars=True)
+    copies = {id(tensor): tensor.detach().clone() for tensor in tensors.values()}
+    state = {name: copies[id(tensor)] for name, tensor in tensors.items()}
     if optimizer is not None:
         for name, parameter in network.named_parameters():
             for kind, value in optimizer.state[parameter].items():

@@ -1,6 +1,7 @@
 """What can be found wrong before anything is trained."""
 
 import contextlib
+import math
 import time
 import uuid
 from typing import Any
@@ -19,7 +20,7 @@ from sweeper.data import Task
 from sweeper.data.augment import windows
 from sweeper.models import build_model
 from sweeper.store import StorageError, Store, probe
-from sweeper.training import Course, Fused, state_of
+from sweeper.training import Course, Fused, branch_schedule, state_of
 from sweeper.trial import load_task
 from sweeper.tuning.cluster import ClusterError
 from sweeper.tuning.support import configurations, unsupported
@@ -111,12 +112,29 @@ def _probe_from(url: str, path: str, token: str) -> str:
     return "" if found == token.encode() else "does not see what the driver wrote"
 
 
+def _check_averages(config: TrialConfig, step: int, steps_per_epoch: int) -> None:
+    """Check that the branches from `step` have as many checkpoints, one an epoch, as are averaged.
+
+    Raises:
+        ValueError: if they have fewer.
+    """
+    _, end = branch_schedule(config.train, config.branch, step, steps_per_epoch)
+    count = math.ceil((end - step) / steps_per_epoch)
+    if config.checkpoints > max(1, count):
+        raise ValueError(
+            f"merges/swa {config.checkpoints}: a branch has {count} checkpoint{'s' * (count != 1)}, one at the end of "
+            "each epoch; lower it, or lengthen branch/decay_epochs"
+        )
+
+
 def _check_trials(configs: list[TrialConfig], task: Task, placement: Placement) -> None:
     images = len(task.train[0])
     models = set()
     for config in configs:
         assert config.trunk is not None
-        branch_steps(config.trunk, steps_per_epoch(images, config.train.batch_size))
+        per_epoch = steps_per_epoch(images, config.train.batch_size)
+        for step in branch_steps(config.trunk, per_epoch):
+            _check_averages(config, step, per_epoch)
         if config.train.batch_size % placement.data_parallel:
             raise ValueError(
                 f"train/batch_size {config.train.batch_size} can't be shared by resources/data_parallel "

@@ -9,7 +9,6 @@ from sweeper.alignment import SPECS
 from sweeper.data import TASKS
 from sweeper.imports import is_import_path
 from sweeper.measuring import MEASURES
-from sweeper.merging import METHODS
 from sweeper.models import MODELS
 
 
@@ -46,14 +45,12 @@ def _missing(config: TrialConfig) -> Iterator[str]:
             yield f'task "{task.name}"'
     if config.model.name not in MODELS and not is_import_path(config.model.name):
         yield f'model "{config.model.name}"'
-    yield from (f'merge "{merge.kind}"' for merge in config.merges if merge.kind not in METHODS)
     yield from (f'measure "{name}"' for name in config.measures.also if name not in MEASURES)
     flags: dict[str, Any] = {
         'start "pretrained"': config.start == "pretrained",
         "several tasks": bool(config.tasks),
         "branch/overrides": bool(config.branch.overrides),
         "merge-aware training": config.train.merge_aware is not None,
-        "merges/swa": any(merge.swa for merge in config.merges),
         f'merges/align of model "{config.model.name}"': (
             config.model.name not in SPECS and any(merge.align != "none" for merge in config.merges)
         ),

@@ -211,7 +211,11 @@ def test_records_alone_are_kept_in_a_relative_storage(tmp_path, monkeypatch):
             "300 is larger than the training set",
         ),
         ({"model": {"name": "nowhere.at.all:model"}}, 'no module "nowhere"'),
-        ({"merges": [{"kind": "ties"}]}, 'can be planned but not run yet: no merge "ties"'),
+        (
+            {"merges": [{"kind": "linear", "align": "weight_matching"}]},
+            "can be planned but not run yet: no merges/align",
+        ),
+        ({"merges": [{"kind": "linear", "swa": 9}]}, "merges/swa 9: a branch has 1 checkpoint"),
         ({"task": {"name": "resisc45"}}, 'no task "resisc45"'),
         ({"model": {"name": "mlp"}, "task": {"name": "cifar10", "root": "/nowhere"}}, "/nowhere"),
         ({"task": {"name": f"{COMPONENTS}:build_task"}}, 'augment "shift" needs images'),

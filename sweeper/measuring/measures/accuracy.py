@@ -31,7 +31,8 @@ def normalised_accuracy(site: Site) -> Iterator[Number]:
             continue
         keys = tuple(end["key"] for end in json.loads(record.endpoints))
         place = (record.eval_task, record.split)
-        singles = [site.meter.known(key, record.batchnorm)[place] for key in keys]
+        swa = json.loads(record.merge_settings).get("swa", 0)
+        singles = [site.meter.known(key, swa, record.batchnorm)[place] for key in keys]
         alive = [scores.accuracy for scores in singles if scores is not None]
         value = math.nan
         if record.f_merged is not None and len(alive) == len(keys):
