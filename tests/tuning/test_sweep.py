@@ -212,8 +212,8 @@ def test_records_alone_are_kept_in_a_relative_storage(tmp_path, monkeypatch):
         ),
         ({"model": {"name": "nowhere.at.all:model"}}, 'no module "nowhere"'),
         (
-            {"merges": [{"kind": "linear", "align": "weight_matching"}]},
-            "can be planned but not run yet: no merges/align",
+            {"train": {"lr": 0.1, "merge_aware": {"kind": "sam"}}, "space": {"train/lr": {"values": [0.1]}}},
+            "can be planned but not run yet: no merge-aware training",
         ),
         ({"merges": [{"kind": "linear", "swa": 9}]}, "merges/swa 9: a branch has 1 checkpoint"),
         ({"task": {"name": "resisc45"}}, 'no task "resisc45"'),
