@@ -75,7 +75,7 @@ class Meeting(nn.Linear):
     def forward(self, inputs: Tensor) -> Tensor:
         self.calls += self.training
         context = ray.get_runtime_context()
-        if self.training and context.get_actor_id() is None:
+        if self.training and any("spot" in name for name in context.get_assigned_resources()):
             (self.folder / f"branch on {context.get_node_id()}").touch()
             self._await("go", "trunk on *")
         elif self.training and self.calls == self.first + 1:

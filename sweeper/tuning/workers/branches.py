@@ -1,10 +1,11 @@
-"""Branches that train elsewhere while the trunk goes on: Ray tasks in the trial's placement group."""
+"""Branches that train elsewhere while the trunk goes on: actors in the trial's placement group."""
 
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from itertools import cycle
 from typing import Any
 
 import ray
@@ -23,41 +24,55 @@ Trained = tuple[dict[str, float], float]
 
 @dataclass(frozen=True)
 class Origin:
-    """What any worker builds a trial from."""
+    """What any worker builds a trial from, besides the job."""
 
-    job: Job
     config: TrialConfig
     name: TrialName
     trainer: NewTrainer
 
-    def trial(self) -> Trial:
-        """Build the trial in this process."""
-        device = self.job.enter(self.job.recipe.resources.bundles[-1])
-        return Trial(
-            self.config, self.job.store(), self.name, self.job.recipe.retention, device, self.trainer
-        )
-
 
 class BranchWorkers:
-    """Sends the branches of each branch point to the trial's further bundles as soon as the point is stored.
+    """Processes in the trial's further bundles, which train the branches of each branch point once it is stored.
 
-    A branch is a task, and so is what merges and measures a branch point once its branches are there. They find
-    their branch point in the store, wherever they run; Ray starts a lost one again, from there.
+    They last as long as the process that makes them, from trial to trial: a process takes seconds to start, and its
+    data to load. Branches go to them in turn, and so does what merges and measures a branch point once its branches
+    are there. They find their branch point in the store, wherever they run; Ray starts a lost worker again, on
+    another node if need be, and what it was doing, from there.
     """
 
-    def __init__(self, job: Job, config: TrialConfig, name: TrialName, trainer: NewTrainer) -> None:
-        placement = job.recipe.resources
-        bundle = placement.bundles[-1]
-        group = get_current_placement_group()
+    def __init__(self, job: Job) -> None:
+        placement, group = job.recipe.resources, get_current_placement_group()
         assert group is not None, "Tune runs every trial in a placement group"
-        self._options = {
-            "num_cpus": bundle.cpu,
-            "num_gpus": bundle.gpu,
-            "resources": bundle.custom,
-            "max_retries": placement.retries,
-            "scheduling_strategy": PlacementGroupSchedulingStrategy(group),
-        }
-        self._origin = ray.put(Origin(job, config, name, trainer))
+        worker: Any = _Worker
+        self._workers = [
+            worker.options(
+                num_cpus=bundle.cpu,
+                num_gpus=bundle.gpu,
+                resources=bundle.custom,
+                max_restarts=-1,
+                max_task_retries=placement.retries,
+                # A stage that waits for another worker's branch lets others by.
+                allow_out_of_order_execution=True,
+                scheduling_strategy=PlacementGroupSchedulingStrategy(group, index),
+            ).remote(job)
+            for index, bundle in enumerate(placement.bundles[1:], start=1)
+        ]
+
+    def of(self, config: TrialConfig, name: TrialName, trainer: NewTrainer) -> "Branches":
+        """Return what sends the branches of one trial to these workers."""
+        return Branches(self._workers, Origin(config, name, trainer))
+
+    def close(self) -> None:
+        """End the processes."""
+        for worker in self._workers:
+            ray.kill(worker)
+
+
+class Branches:
+    """The branches of one trial, trained by workers."""
+
+    def __init__(self, workers: Sequence[Any], origin: Origin) -> None:
+        self._turns, self._origin = cycle(workers), ray.put(origin)
         self._waiting: deque[Future[tuple[Stage, float]]] = deque()
         self.cpu_seconds = 0.0
 
@@ -81,26 +96,35 @@ class BranchWorkers:
         return stage
 
     def _send(self, step: int, groups: list[tuple[int, ...]], trunk: dict[str, float]) -> None:
-        branch: Any = _branch.options(**self._options)
-        measure: Any = _measure.options(**self._options)
-        branches = [branch.remote(self._origin, step, seeds) for seeds in groups]
-        self._waiting.append(measure.remote(self._origin, step, (trunk, 0.0), *branches).future())
+        branches = [next(self._turns).branch.remote(self._origin, step, seeds) for seeds in groups]
+        stage = next(self._turns).measure.remote(self._origin, step, (trunk, 0.0), *branches)
+        self._waiting.append(stage.future())
 
 
 @ray.remote
-def _branch(origin: Origin, step: int, seeds: tuple[int, ...]) -> Trained:
-    started = time.process_time()
-    lineage = origin.trial().lineage
-    lineage.endpoints(step, seeds)
-    return lineage.take_trained(), time.process_time() - started
+class _Worker:
+    """What trains branches, and measures branch points, in one bundle."""
 
+    def __init__(self, job: Job) -> None:
+        self._job, self._device = job, job.enter(job.recipe.resources.bundles[-1])
 
-@ray.remote
-def _measure(origin: Origin, step: int, *earlier: Trained) -> tuple[Stage, float]:
-    started = time.process_time()
-    stage = origin.trial().stage(step)
-    trained: dict[str, float] = {}
-    for epochs, _ in earlier:
-        trained |= epochs
-    seconds = time.process_time() - started + sum(spent for _, spent in earlier)
-    return stage.model_copy(update={"trained": trained | stage.trained}), seconds
+    def branch(self, origin: Origin, step: int, seeds: tuple[int, ...]) -> Trained:
+        started = time.process_time()
+        lineage = self._trial(origin).lineage
+        lineage.endpoints(step, seeds)
+        return lineage.take_trained(), time.process_time() - started
+
+    def measure(self, origin: Origin, step: int, *earlier: Trained) -> tuple[Stage, float]:
+        started = time.process_time()
+        stage = self._trial(origin).stage(step)
+        trained: dict[str, float] = {}
+        for epochs, _ in earlier:
+            trained |= epochs
+        seconds = time.process_time() - started + sum(spent for _, spent in earlier)
+        return stage.model_copy(update={"trained": trained | stage.trained}), seconds
+
+    def _trial(self, origin: Origin) -> Trial:
+        job = self._job
+        return Trial(
+            origin.config, job.store(), origin.name, job.recipe.retention, self._device, origin.trainer
+        )

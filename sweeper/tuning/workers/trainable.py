@@ -44,12 +44,14 @@ class TrialRunner(tune.Trainable):
         search = job.recipe.search
         self.early_stop = EarlyStop(self.ledger, search, self.selection) if search.early_stop else None
         self.group = Group(job) if job.recipe.resources.data_parallel > 1 else None
+        self.workers = BranchWorkers(job) if job.recipe.resources.branch_workers else None
         self._take_up(config)
 
     def cleanup(self) -> None:
         """End the processes that trained with this one."""
-        if self.group is not None:
-            self.group.close()
+        for others in (self.group, self.workers):
+            if others is not None:
+                others.close()
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Take up the next trial in the same process."""
@@ -78,8 +80,8 @@ class TrialRunner(tune.Trainable):
         if self.killed_for_memory:
             return self._aside(self.killed_for_memory)
         if self.ledger.stop_requested():
-            if self.workers:
-                for sent in self.workers.rest():
+            if self.branches:
+                for sent in self.branches.rest():
                     self._record(sent)
             return {METRIC: self._objective(), DRAINED: True, "done": True}
         started = time.perf_counter(), time.process_time()
@@ -117,9 +119,8 @@ class TrialRunner(tune.Trainable):
         self.foretold: Foretold | None = None
         if self.early_stop is not None:
             self.early_stop.refresh()
-        remote = self.job.recipe.resources.branch_workers > 0
         self.trainer = self._trainer()
-        self.workers = BranchWorkers(self.job, self.trial_config, self.name, self.trainer) if remote else None
+        self.branches = self.workers.of(self.trial_config, self.name, self.trainer) if self.workers else None
         self.stages = self._run(done)
 
     def _run(self, done: dict[int, Stage]) -> Iterator[Stage]:
@@ -131,7 +132,7 @@ class TrialRunner(tune.Trainable):
             self.device,
             done,
             self._hopeless if self.early_stop else None,
-            self.workers or in_turn,
+            self.branches or in_turn,
             self.trainer,
         )
 
@@ -173,7 +174,7 @@ class TrialRunner(tune.Trainable):
             objective=told.objective,
             epochs_trained=self.epochs,
             wall_seconds=self.wall_seconds,
-            cpu_seconds=self.cpu_seconds + (self.workers.cpu_seconds if self.workers else 0.0),
+            cpu_seconds=self.cpu_seconds + (self.branches.cpu_seconds if self.branches else 0.0),
             host=socket.gethostname(),
             time=time.time(),
             sem=told.sem,
