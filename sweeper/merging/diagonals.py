@@ -10,7 +10,7 @@ from typing import Literal
 from torch import Tensor
 
 from sweeper.merging.linear import shares_of
-from sweeper.merging.state_dict import MergeError, StateDict, blocks, build, is_finite, weighted_sum
+from sweeper.merging.state_dict import MergeError, StateDict, blocks, build, is_finite, rounded, rounded_sum
 
 FLOOR = 1e-6
 """Least Fisher information of an entry: those that matter to no endpoint are averaged."""
@@ -79,11 +79,7 @@ def _averaged(
     shares: Sequence[float],
     weighs: Sequence[Weigh],
 ) -> StateDict:
-    def values(name: str) -> Iterator[Tensor]:
-        tensors = [endpoint[name] for endpoint in endpoints]
-        if name not in diagonals[0]:
-            yield from weighted_sum(tensors, shares)
-            return
+    def values(name: str, tensors: Sequence[Tensor]) -> Iterator[Tensor]:
         entries = zip(*map(blocks, tensors), strict=True)
         masses = zip(*(blocks(diagonal[name]) for diagonal in diagonals), strict=True)
         for thetas, diagonal in zip(entries, masses, strict=True):
@@ -94,7 +90,13 @@ def _averaged(
             total = sum(weight * theta for weight, theta in zip(weights, thetas, strict=True))
             yield total / sum(weights)
 
-    return build(endpoints[0], values)
+    def merged(name: str) -> Tensor:
+        tensors = [endpoint[name] for endpoint in endpoints]
+        if name not in diagonals[0]:
+            return rounded_sum(tensors, shares)
+        return rounded(tensors[0], values(name, tensors))
+
+    return build(endpoints[0], merged)
 
 
 def _inverse(scale: float) -> Weigh:

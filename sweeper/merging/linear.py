@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from sweeper.merging.state_dict import MergeError, StateDict, build, weighted_sum
+from sweeper.merging.state_dict import MergeError, StateDict, build, rounded_sum
 
 
 def linear(
@@ -25,7 +25,7 @@ def linear(
     Source: Zhang et al. (2026), Eq. 1; Frankle et al. (2020).
     """
     shares = shares_of("linear", len(endpoints), alpha, weights)
-    return build(endpoints[0], lambda name: weighted_sum([each[name] for each in endpoints], shares))
+    return build(endpoints[0], lambda name: rounded_sum([each[name] for each in endpoints], shares))
 
 
 def shares_of(kind: str, count: int, alpha: float | None, weights: Sequence[float] | None) -> Sequence[float]:

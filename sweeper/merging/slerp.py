@@ -1,11 +1,11 @@
 """Interpolation along the arc between two endpoints."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from torch import Tensor
 
-from sweeper.merging.state_dict import MergeError, StateDict, blocks, build, weighted_sum
+from sweeper.merging.state_dict import MergeError, StateDict, blocks, build, rounded_sum
 
 PARALLEL = 0.9995
 """|cos| beyond which the arc is a line, or, between opposite tensors, any arc is as good as another."""
@@ -27,11 +27,11 @@ def slerp(endpoints: Sequence[StateDict], base: StateDict | None = None, *, alph
     if len(endpoints) != 2:
         raise MergeError(f"slerp: takes two endpoints, got {len(endpoints)}")
 
-    def values(name: str) -> Iterator[Tensor]:
+    def merged(name: str) -> Tensor:
         one, other = (endpoint[name] for endpoint in endpoints)
-        return weighted_sum([one, other], _coefficients(one, other, alpha))
+        return rounded_sum([one, other], _coefficients(one, other, alpha))
 
-    return build(endpoints[0], values)
+    return build(endpoints[0], merged)
 
 
 def _coefficients(one: Tensor, other: Tensor, alpha: float) -> tuple[float, float]:

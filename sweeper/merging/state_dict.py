@@ -71,29 +71,36 @@ def blocks(tensor: Tensor) -> Iterator[Tensor]:
 
 
 def weighted_sum(tensors: Sequence[Tensor], coefficients: Sequence[float]) -> Iterator[Tensor]:
-    """Yield the blocks of Σ c_i θ_i for tensors of one shape, in float64 or as exact as rounding once allows."""
-    # Two terms scaled by powers of two, such as midpoints, are rounded once in any type: four times as fast.
-    plain = len(tensors) <= 2 and all(abs(math.frexp(c)[0]) in {0.0, 0.5} for c in coefficients)
+    """Yield the blocks of Σ c_i θ_i, float64, for tensors of one shape."""
     for first, *others in zip(*map(blocks, tensors), strict=True):
-        total = (first if plain else first.double()) * coefficients[0]
+        total = first.double() * coefficients[0]
         for other, coefficient in zip(others, coefficients[1:], strict=True):
             total.add_(other, alpha=coefficient)
         yield total
 
 
-@torch.no_grad()
-def build(like: StateDict, values: Blocks) -> StateDict:
-    """Return a state dict of the names, shapes and dtypes of `like`, whose float tensors have these values.
+def rounded_sum(tensors: Sequence[Tensor], coefficients: Sequence[float]) -> Tensor:
+    """Return Σ c_i θ_i for tensors of one shape, rounded once."""
+    if len(tensors) == 2 and all(abs(math.frexp(each)[0]) in {0.0, 0.5} for each in coefficients):
+        # Powers of two, as for midpoints, change exponents only: one addition, rounded once in any type.
+        return (tensors[0] * coefficients[0]).add_(tensors[1], alpha=coefficients[1])
+    return rounded(tensors[0], weighted_sum(tensors, coefficients))
 
-    Each value is rounded once. Other tensors are copies of those of `like`.
+
+def rounded(like: Tensor, values: Iterable[Tensor]) -> Tensor:
+    """Return a tensor of the shape and dtype of `like` with the values in these blocks, each rounded once."""
+    filled = torch.empty(like.shape, dtype=like.dtype, device=like.device)
+    for part, block in zip(blocks(filled), values, strict=True):
+        part.copy_(block)
+    return filled
+
+
+@torch.no_grad()
+def build(like: StateDict, merged: Callable[[str], Tensor]) -> StateDict:
+    """Return the state dict of the float tensors that `merged` gives for the names of `like`.
+
+    Other tensors are copies of those of `like`: integer buffers count batches, and averaging them is meaningless.
     """
-    built = {}
-    for name, tensor in like.items():
-        if not tensor.is_floating_point():
-            # Integer buffers count batches; averaging them is meaningless.
-            built[name] = tensor.clone()
-            continue
-        built[name] = torch.empty(tensor.shape, dtype=tensor.dtype, device=tensor.device)
-        for part, block in zip(blocks(built[name]), values(name), strict=True):
-            part.copy_(block)
-    return built
+    return {
+        name: merged(name) if tensor.is_floating_point() else tensor.clone() for name, tensor in like.items()
+    }

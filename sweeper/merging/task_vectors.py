@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from torch import Tensor
 
 from sweeper.merging.linear import weights_of
-from sweeper.merging.state_dict import Blocks, MergeError, StateDict, blocks, build
+from sweeper.merging.state_dict import Blocks, MergeError, StateDict, blocks, build, rounded
 
 
 def task_arithmetic(
@@ -83,4 +83,4 @@ def added(
                 total.add_(change, alpha=coefficient)
             yield total.add_(start)
 
-    return build(like, values)
+    return build(like, lambda name: rounded(like[name], values(name)))

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from sweeper.merging.linear import weights_of
-from sweeper.merging.state_dict import Blocks, MergeError, StateDict, blocks, build
+from sweeper.merging.state_dict import Blocks, MergeError, StateDict, blocks, build, rounded
 from sweeper.merging.task_vectors import required, task_vector
 
 Trim = Literal["tensor", "global"]
@@ -83,7 +83,7 @@ def consensus(
             stacked.masked_fill_(stacked.abs() < smallest.to(stacked.device), 0.0)
             yield _agreed(stacked, voices.to(stacked.device), aggregate).mul_(alpha).add_(start)
 
-    return build(like, values)
+    return build(like, lambda name: rounded(like[name], values(name)))
 
 
 def _agreed(changes: Tensor, voices: Tensor, aggregate: Aggregate) -> Tensor:
