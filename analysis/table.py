@@ -34,6 +34,8 @@ CONTEXT = [
     "eval_task",
 ]
 """What S does not account for: gains that differ in one of these do not belong on one curve."""
+WITHIN_MERGE = ["n_endpoints", "merge_settings"]
+"""Those of them that belong to a merge, not to what was trained."""
 SETTINGS = ["lr", "batch_size", "momentum", "weight_decay", "augment"]
 """What a sweep may vary and figures put on an axis."""
 PRIOR_FREEDOM = 4
@@ -170,11 +172,10 @@ def experiments(table: pd.DataFrame) -> Iterator[tuple[dict[str, Any], pd.DataFr
 
     `merge_settings` and `n_endpoints` belong to a merge; they set experiments apart only within one.
     """
-    within_merge = ["n_endpoints", "merge_settings"]
-    columns = varying(table, [column for column in CONTEXT if column not in within_merge])
+    columns = varying(table, [column for column in CONTEXT if column not in WITHIN_MERGE])
     columns += [
         column
-        for column in within_merge
+        for column in WITHIN_MERGE
         if any(varying(rows, [column]) for _, rows in table.groupby("merge"))
     ]
     if not columns:

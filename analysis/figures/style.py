@@ -73,6 +73,15 @@ def describe(context: Mapping[str, Any]) -> str:
     return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in context.items())
 
 
+def subscript(count: int) -> str:
+    """Return `count` in subscript digits.
+
+    >>> subscript(12)
+    '₁₂'
+    """
+    return f"{count}".translate(str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉"))
+
+
 def style_by(values: Iterable[Any]) -> dict[Any, tuple[str, str]]:
     """Return value → (colour, marker shape) in sorted order, the same for the same set of values."""
     return {

@@ -2,16 +2,21 @@
 
 from collections.abc import Sequence
 
+from analysis.sections.averaging import averaging
 from analysis.sections.axes import axes
 from analysis.sections.base import Section, View
 from analysis.sections.boxes import boxes
 from analysis.sections.collapse import collapse
+from analysis.sections.curvature import curvature
 from analysis.sections.health import health
 from analysis.sections.methods import methods
 from analysis.sections.noise import noise
 from analysis.sections.overlay import overlay
+from analysis.sections.paths import paths
 from analysis.sections.peaks import peaks
+from analysis.sections.planes import planes
 from analysis.sections.provenance import provenance
+from analysis.sections.similarity import similarity
 from analysis.sections.single import single
 from analysis.sections.trace import trace
 from analysis.sections.training import training
@@ -26,6 +31,11 @@ SECTIONS: list[Section[View]] = [
     Section("axes", "Gain on any axis", axes),
     Section("boxes", "Gain by setting", boxes),
     Section("single", "Gain against the single networks", single),
+    Section("paths", "Gain along α", paths),
+    Section("averaging", "Averaging along each branch", averaging),
+    Section("planes", "The landscape between the networks", planes),
+    Section("similarity", "Gain against the similarity of the networks", similarity),
+    Section("curvature", "How sharp are the minima?", curvature, per="experiment"),
     Section("health", "Health of the sweep", health),
     Section("training", "Are the endpoints converged?", training, per="experiment"),
     Section("trace", "How the search got there", trace, per="experiment"),

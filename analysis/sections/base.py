@@ -11,7 +11,7 @@ from analysis.collapse import Collapse
 from analysis.figures.style import Spec
 from analysis.reading import RunPath, read_measurements
 from analysis.records import RunInfo
-from analysis.table import Selection
+from analysis.table import SETTINGS, WITHIN_MERGE, Selection
 from analysis.verdict import Verdict
 
 
@@ -29,6 +29,10 @@ class Run:
     def measurements(self) -> pd.DataFrame:
         """The run's measurements, read when a section first asks."""
         return read_measurements(self.path)
+
+    def asks(self, measure: str) -> bool:
+        """Return whether the recipe names `measure`: reading measurements takes as long as reading records."""
+        return measure in self.info.recipe["measures"]["also"]
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,16 @@ class View:
     def selection(self) -> Selection:
         """Metric, split and batch norm that are shown."""
         return self.verdict.selection
+
+    @cached_property
+    def every_merge(self) -> pd.DataFrame:
+        """The experiment's records of every merge, weight decay and augmentation, under the selection."""
+        rows = self.run.records
+        chosen = {name: getattr(self.selection, name) for name in ("metric", "split", "batchnorm")}
+        held = {name: value for name, value in self.context.items() if name not in (*SETTINGS, *WITHIN_MERGE)}
+        for column, value in (chosen | held).items():
+            rows = rows[rows[column] == value]
+        return rows
 
     @property
     def what(self) -> str:
