@@ -26,7 +26,7 @@ import pandas as pd
 from analysis.reading import read_records, read_trials
 from search_spaces import Recipe, parse_recipe, to_yaml
 from sweeper.store import Ledger
-from tests.faults.nodes import Host, address_of, join, namespaces_work, nodes
+from tests.faults.nodes import ENVIRONMENT, Host, address_of, join, namespaces_work, nodes
 
 ROOT = Path(__file__).parents[2]
 ORDER = ["trial", "branch_step", "key_a", "key_b", "batchnorm", "split", "metric"]
@@ -103,6 +103,7 @@ class Sweep:
                 subprocess.Popen(
                     [*command, str(self.storage), "--address", address_of(self._head)],
                     cwd=ROOT,
+                    env=ENVIRONMENT,
                     stdout=subprocess.PIPE,
                     stderr=log,
                     text=True,

@@ -20,6 +20,7 @@ import ray
 
 RAY = (sys.executable, "-m", "ray.scripts.scripts")
 ENVIRONMENT = {
+    **os.environ,
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AUTH_MODE": "disabled",
     # Ray's default of 15 starves the trials where the drills share a machine.
@@ -45,10 +46,9 @@ class Host:
         command = [*self.prefix, *RAY, "start", "--block", f"--node-ip-address={self.address}", *options]
         # Nodes that start at once on one machine would choose the same names in one folder.
         command.append(f"--temp-dir={tempfile.mkdtemp(prefix='ray-')}")
-        environment = {**os.environ, **ENVIRONMENT}
         self.process = subprocess.Popen(
             command,
-            env=environment,
+            env=ENVIRONMENT,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
@@ -126,7 +126,9 @@ def _await_cpus(head: Host, cpus: int, starting: Host | None = None) -> bool:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         command = [*head.prefix, sys.executable, "-c", code]
-        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as asked:
+        with subprocess.Popen(
+            command, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        ) as asked:
             while asked.poll() is None:
                 if (
                     starting is not None
