@@ -179,7 +179,8 @@ def assert_nothing_lost(root: str, before: dict[str, object]) -> None:
     assert {path.split("/")[-3] for path in part_files(ledger)} == {"t4", "t5"}
 
 
-def test_compaction_killed_at_any_operation_on_a_disk(tmp_path: Path) -> None:
+@pytest.mark.parametrize("stride", [5, pytest.param(1, marks=pytest.mark.slow)])
+def test_compaction_killed_at_any_operation_on_a_disk(tmp_path: Path, stride: int) -> None:
     operation, killed = 0, True
     while killed:
         ledger = Ledger(str(tmp_path / str(operation)), "run")
@@ -187,7 +188,7 @@ def test_compaction_killed_at_any_operation_on_a_disk(tmp_path: Path) -> None:
         before = view(ledger)
         killed = killed_at(operation, compact, ledger.storage.root)
         assert_nothing_lost(ledger.storage.root, before)
-        operation += 1
+        operation += stride
     assert operation > 25
 
 

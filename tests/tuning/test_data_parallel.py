@@ -27,7 +27,8 @@ def test_its_records_are_those_of_one_process_up_to_rounding(tmp_path, ray_clust
     assert read_trials(runs["two"].path).epochs_trained.tolist() == [8.0]
 
 
-@pytest.mark.parametrize("rank", [0, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("rank", [0, 1])
 def test_when_one_of_the_processes_is_killed_the_trial_is_trained_again_by_as_many(
     rank, tmp_path, ray_cluster
 ):

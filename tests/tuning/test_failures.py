@@ -120,7 +120,7 @@ def test_a_trial_that_hangs_is_ended_and_retried(ray_cluster, tmp_path):
     assert (run.status, run.trials, run.failed) == ("done", 1, 0)
 
 
-@pytest.mark.parametrize("killed", [False, True])
+@pytest.mark.parametrize("killed", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_trials_that_need_the_memory_of_two_run_alone(ray_cluster, tmp_path, killed):
     (tmp_path / "inside").mkdir()
     recipe = imported("hungry_model", [0.01, 0.02], folder=str(tmp_path / "inside"), killed=killed)
