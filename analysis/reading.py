@@ -105,6 +105,12 @@ def read_trials(path: RunPath) -> pd.DataFrame:
     return table.sort_values(["number", "trial"], ignore_index=True)
 
 
+def has_additions(path: RunPath) -> bool:
+    """Return whether merges or measures were added to the run at `path` after its sweep."""
+    fs, root = _open(path)
+    return bool(fs.exists(f"{root}/added"))
+
+
 class _Part(NamedTuple):
     path: str
     trial: str
@@ -157,6 +163,19 @@ def _documents(
                     yield part, document
 
 
+def _added(fs: fsspec.AbstractFileSystem, root: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield path and content of what was added to the run after its sweep, in the order of trials."""
+    paths = [path for path in sorted(fs.find(f"{root}/added")) if path.endswith(".json")]
+    for start in range(0, len(paths), CHUNK):
+        contents = fs.cat(paths[start : start + CHUNK], on_error="omit")
+        for path, content in contents.items():
+            document = _parsed(content)
+            if document is None:
+                log.warning("%s is damaged and does not count", path)
+            else:
+                yield path, document
+
+
 def _first_numbers(fs: fsspec.AbstractFileSystem, root: str) -> dict[int, int]:
     """Return term → the number of its first suggestion, for the terms of the run's drivers."""
     paths = [path for path in fs.find(f"{root}/terms") if path.endswith(".first")]
@@ -180,25 +199,33 @@ def _read_rows(path: RunPath, name: str, schema: type[BaseModel], columns: list[
 
 
 def _read_stages(path: RunPath, name: str, schema: type[BaseModel], columns: list[str]) -> pd.DataFrame:
-    """Return the rows of all stages: of each trial's stage the first attempt that is whole."""
+    """Return the rows of all stages, of each trial's stage the first attempt that is whole, and those added later."""
     fs, root = _open_run(path)
-    row_values = itemgetter(*columns)
     stages: dict[tuple[str, int], list[tuple[Any, ...]]] = {}
     for part, document in _documents(fs, root, "stage"):
-        try:
-            rows = [row_values(row) for row in document[name]]
-        except (KeyError, TypeError):
-            log.warning("%s lacks columns of this version and does not count", part.path)
-            continue
-        stages.setdefault((part.trial, part.step), rows)
+        rows = _values(part.path, document, name, columns)
+        if rows is not None:
+            stages.setdefault((part.trial, part.step), rows)
+    added = [row for path, each in _added(fs, root) for row in _values(path, each, name, columns) or ()]
     # Compact tables are read after the parts: what moves from the one to the other in between is seen twice.
     compact, compacted = _compact(fs, root, name)
     loose = [row for (trial, _), rows in stages.items() if trial not in compacted for row in rows]
     both = [
         _typed(table.reindex(columns=columns), schema)
-        for table in (compact, pd.DataFrame(loose, columns=columns))
+        for table in (compact, pd.DataFrame(loose + added, columns=columns))
     ]
     return _joined(both).sort_values(["trial", "branch_step"], kind="stable", ignore_index=True)
+
+
+def _values(
+    path: str, document: dict[str, Any], name: str, columns: list[str]
+) -> list[tuple[Any, ...]] | None:
+    """Return the rows of table `name` in a stage, None if it lacks some column."""
+    try:
+        return list(map(itemgetter(*columns), document[name]))
+    except (KeyError, TypeError):
+        log.warning("%s lacks columns of this version and does not count", path)
+        return None
 
 
 def _compact(fs: fsspec.AbstractFileSystem, root: str, name: str) -> tuple[pd.DataFrame, set[str]]:

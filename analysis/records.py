@@ -7,6 +7,7 @@ Layout of one run, on any fsspec path:
     RUN/parts/<trial>/<attempt>/stage-<step>.json    one branch point's records and measurements: `Stage`
     RUN/parts/<trial>/<attempt>/outcome.json         how the attempt ended and what it cost: `Outcome`
     RUN/compact/<name>-*.parquet                     finished trials, compacted: records, measurements, trials
+    RUN/added/<trial>/<step>-<key>.json              what `sweeper measure` added to a branch point: `Stage`
     RUN/terms/<term>.json                            who drove the run, from when on: `Term`
     RUN/terms/<term>.first                           the number of the term's first suggestion
 

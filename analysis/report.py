@@ -23,7 +23,7 @@ from analysis.recommend import with_collapse
 from analysis.sections import COMPARISONS, SECTIONS
 from analysis.sections.base import Content, Run, View
 from analysis.table import SETTINGS, Selection, experiments, trial_gains
-from analysis.verdict import judge_all, objective_selection
+from analysis.verdict import judge_all, objective_selection, of_objective
 
 SWITCHES = {"metric": "Metric", "split": "Split", "batchnorm": "Batch norm"}
 """Field of `Selection` that the page can change → its label."""
@@ -109,8 +109,14 @@ def run_experiments(run: Run) -> Iterator[Experiment]:
         replace(objective, metric=metric, split=split, batchnorm=batchnorm)
         for metric, split, batchnorm in itertools.product(*(_choices(run, name) for name in SWITCHES))
     ]
-    # The page opens with the plain merge, not with a variant of it.
-    apart = sorted(experiments(merged), key=lambda found: len(found[0].get("merge_settings", "")))
+    # The page opens with the recipe's own merge, and the plain one of several, not with a variant that was added.
+    apart = sorted(
+        experiments(merged),
+        key=lambda found: (
+            not of_objective(found[1], run.info.recipe).any(),
+            len(found[0].get("merge_settings", "")),
+        ),
+    )
     for context, rows in apart:
         broad = merged
         for column, value in context.items():

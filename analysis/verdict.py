@@ -11,12 +11,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from pydantic import TypeAdapter
 
 from analysis.collapse import Collapse, expected_exponents
 from analysis.critical_point import CriticalPoint, critical_point
 from analysis.guide import Guide, Recommendation
 from analysis.reading import RunPath, read_records, read_run_info
 from analysis.table import GainCurve, Selection, gain_curve
+from search_spaces.merges import MergeConfig
 
 MOST_OBSERVATIONS = 300
 
@@ -76,8 +78,19 @@ def read_objective(
     recipe = read_run_info(run_path).recipe
     table = read_records(run_path)
     # Like the searcher, it looks at the trial's own task, not at others it was evaluated on.
-    own = table[table["eval_task"] == table["task"]]
+    own = table[(table["eval_task"] == table["task"]) & of_objective(table, recipe)]
     return own, replace(objective_selection(recipe), **changes), recipe["search"].get("min_accuracy")
+
+
+def of_objective(table: pd.DataFrame, recipe: Mapping[str, Any]) -> "pd.Series[bool]":
+    """Return which records are not of the objective's kind of merge under settings that were added later."""
+    settings = {
+        merge.settings
+        for merge in map(TypeAdapter(MergeConfig).validate_python, recipe["merges"])
+        if merge.kind == recipe["merges"][0]["kind"]
+    }
+    other_kind: pd.Series[bool] = table["merge"] != recipe["merges"][0]["kind"]
+    return other_kind | table["merge_settings"].isin(settings)
 
 
 def judge(table: pd.DataFrame, selection: Selection, min_accuracy: float | None = None) -> Verdict:

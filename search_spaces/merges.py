@@ -1,5 +1,6 @@
 """How endpoints are merged: one frozen class per method, told apart by `kind`."""
 
+import json
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, NonNegativeInt, model_validator
@@ -29,6 +30,12 @@ class Merge(Frozen):
     def has_alpha(self) -> bool:
         """Whether the coefficients mean anything."""
         return True
+
+    @property
+    def settings(self) -> str:
+        """All but kind and coefficients, where it isn't the default, as in the column `merge_settings`: JSON."""
+        said = self.model_dump(mode="json", exclude={"kind", "alphas"}, exclude_defaults=True)
+        return json.dumps(said, sort_keys=True)
 
     @model_validator(mode="after")
     def _alphas_differ(self) -> Self:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 import typer
 
-from sweeper.commands import cluster, recipes, results, serve, sweeps, upkeep
+from sweeper.commands import cluster, measure, recipes, results, serve, sweeps, upkeep
 
 REQUEST_ERRORS = {
     "analysis.reading": "RunError",
@@ -35,6 +35,7 @@ for command in (
     sweeps.resume,
     sweeps.status,
     sweeps.stop,
+    measure.measure,
     cluster.submit,
     results.report,
     results.dashboard,

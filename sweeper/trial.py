@@ -46,12 +46,12 @@ class Trial:
         self.lineage = Lineage(config, load_task(config.task, device), store, retention, device, trainer)
         self._meter = _meter(config, self.lineage)
 
-    def stage(self, step: int) -> Stage:
-        """Branch the trunk at `step`, merge the branches, and measure what the merges gained."""
+    def stage(self, step: int, merging: bool = True) -> Stage:
+        """Branch the trunk at `step`, merge the branches unless told not to, and measure what that gained."""
         at = Ingredients(self.lineage, step)
         context = _context(self.config, self.name, step, self.lineage.steps_per_epoch)
         records: list[MergeRecord] = []
-        for merge in self.config.merges:
+        for merge in self.config.merges if merging else ():
             for group in groups(at.endpoints(merge.swa), merge.group):
                 settings = at.settings(merge, group)
                 records += self._meter.records(group, merge, settings, context)

@@ -9,7 +9,7 @@ import pandas as pd
 
 from analysis.collapse import Collapse
 from analysis.figures.style import Spec
-from analysis.reading import RunPath, read_measurements
+from analysis.reading import RunPath, has_additions, read_measurements
 from analysis.records import RunInfo
 from analysis.table import SETTINGS, WITHIN_MERGE, Selection
 from analysis.verdict import Verdict
@@ -31,8 +31,13 @@ class Run:
         return read_measurements(self.path)
 
     def asks(self, measure: str) -> bool:
-        """Return whether the recipe names `measure`: reading measurements takes as long as reading records."""
-        return measure in self.info.recipe["measures"]["also"]
+        """Return whether the run may have `measure`: reading measurements takes as long as reading records."""
+        return measure in self.info.recipe["measures"]["also"] or self.grew
+
+    @cached_property
+    def grew(self) -> bool:
+        """Whether merges or measures were added to the run after its sweep."""
+        return has_additions(self.path)
 
 
 @dataclass(frozen=True)

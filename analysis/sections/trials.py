@@ -3,6 +3,7 @@
 from analysis.page.fragments import paragraphs, table_html
 from analysis.sections.base import Content, View
 from analysis.table import SETTINGS, trial_gains
+from analysis.verdict import of_objective
 
 MOST_ROWS = 1000
 NAMES = {
@@ -21,7 +22,8 @@ def trials(view: View) -> Content:
     if run.trials.empty:
         return Content(paragraphs(["No trial has been suggested yet."]))
     try:
-        selected = run.objective.rows(run.records)
+        own = run.records[of_objective(run.records, run.info.recipe)]
+        selected = run.objective.rows(own)
     except ValueError:
         selected = run.records.iloc[:0]
     gains = trial_gains(selected)[["trial", "noise_scale", *SETTINGS, "gain", "sem", "n", "collapsed"]]

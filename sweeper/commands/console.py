@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sweeper.commands.status import StatusInfo
     from sweeper.planning import CostInfo, PlanInfo, RecipeInfo, TrialPlan
     from sweeper.store import GcReport
+    from sweeper.tuning import Tally
 
 PIPE_WIDTH = 120
 """Width of tables where there is no terminal to fit."""
@@ -217,6 +218,18 @@ def show_garbage(report: "GcReport", dry_run: bool) -> None:
 def show_ended(trials: int, path: str, report: Path) -> None:
     """Print where a finished run and its report are."""
     _table(None, [["trials", f"{trials}"], ["run", path], ["report", f"{report}"]])
+
+
+def show_added(tally: "Tally") -> None:
+    """Print what was added to a run, and what was left out and why."""
+    before = f"; {tally.there} had it before" if tally.there else ""
+    say(
+        f"{tally.records:,} records and {tally.measurements:,} measurements added at {tally.branch_points:,} branch "
+        f"points{before}; {tally.epochs:g} epochs trained"
+    )
+    if tally.left_out:
+        say("Left out:", "bold")
+        _table(["times", "why"], [[f"{count}", why] for why, count in tally.left_out.most_common()])
 
 
 def _table(header: list[str] | None, rows: Iterable[list[str]]) -> None:

@@ -1,11 +1,14 @@
 """How a sweep shows its progress: live on a terminal, in a few lines elsewhere."""
 
+import contextlib
 import math
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.progress import Progress as RichProgress
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
 FRAMES_PER_SECOND = 2
 LINES = 10
 """How many lines a sweep takes where there is no terminal, at most."""
+Advance = Callable[[int, int], None]
+"""Takes how many are done, of how many."""
 DRAINING = "draining: trials end at their next branch point"
 
 
@@ -139,3 +144,39 @@ def left(progress: "Progress") -> str:
     """Return the expected time to the end, "" before the first trial is done."""
     seconds = progress.seconds_left
     return "" if seconds is None or not seconds else f"about {duration(seconds)} left"
+
+
+@contextlib.contextmanager
+def counter(waiting: str, things: str) -> Iterator[Advance]:
+    """Show how many of some things are done: a bar on a terminal, a line at every tenth elsewhere.
+
+    Args:
+        waiting: What is said until the first is done.
+        things: Their name, in the plural.
+
+    Yields:
+        What is to be called with (done, total).
+    """
+    console = output()
+    if not console.is_terminal:
+        say(waiting)
+        yield _tenths(things)
+        return
+    with RichProgress(console=console, transient=False) as bar:
+        task = bar.add_task(waiting, total=None)
+        yield lambda done, total: bar.update(
+            task, description=f"{done} of {total} {things}", completed=done, total=total
+        )
+
+
+def _tenths(things: str) -> Advance:
+    told = 0
+
+    def advance(done: int, total: int) -> None:
+        nonlocal told
+        tenth = math.floor(LINES * done / total)
+        if tenth > told:
+            told = tenth
+            say(f"{done} of {total} {things}")
+
+    return advance

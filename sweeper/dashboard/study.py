@@ -22,7 +22,7 @@ from analysis.figures.noise import noise_info, plot_noise
 from analysis.figures.posterior import plot_posterior, posterior_info
 from analysis.reading import RunPath, read_records, read_run_info, read_trials
 from analysis.table import Selection
-from analysis.verdict import Verdict, judge, objective_selection
+from analysis.verdict import Verdict, judge, objective_selection, of_objective
 from search_spaces.recipe import Recipe, parse_recipe
 from sweeper.dashboard.note import note
 from sweeper.dashboard.parameters import coordinates, parameters
@@ -55,7 +55,7 @@ class Look:
         info = read_run_info(path)
         # A trial's records are written before its outcome: read later, they are complete where it is there.
         trials, records = read_trials(path), read_records(path)
-        own = records[records["eval_task"] == records["task"]]
+        own = records[(records["eval_task"] == records["task"]) & of_objective(records, info.recipe)]
         return cls(info.run, parse_recipe(info.recipe), trials, own)
 
     def same_as(self, other: "Look | None") -> bool:

@@ -107,9 +107,7 @@ class Meter:
                     "endpoints": _json([{"key": end.key, "seed": end.seed} for end in endpoints]),
                     "merge": config.kind,
                     "alpha": alpha if config.has_alpha else None,
-                    "merge_settings": _json(
-                        config.model_dump(mode="json", exclude={"kind", "alphas"}, exclude_defaults=True)
-                    ),
+                    "merge_settings": config.settings,
                     "batchnorm": policy,
                 }
                 for place in self.places():

@@ -15,6 +15,7 @@ from typing import Self
 from pydantic import ValidationError
 
 from analysis.records import Outcome, RunInfo, Stage, Suggestion, too_late
+from sweeper.store.additions import Additions
 from sweeper.store.compaction import Compacted, FinishedTrial, write_compact
 from sweeper.store.files import Storage, StorageError
 from sweeper.store.leases import current_leases, lease
@@ -53,6 +54,7 @@ class Ledger:
         self._root = f"{self.storage.root}/runs/{run}"
         self._parts = Parts(self.storage, self._root)
         self._compacted = Compacted(self.storage, self._root)
+        self.additions = Additions(self.storage, self._root)
         self._terms, self.term = Terms(self.storage, self._root), term
 
     @property

@@ -6,6 +6,7 @@ from sweeper.training.loop import Diverged, train
 from sweeper.training.optimizers import build_optimizer
 from sweeper.training.schedules import branch_schedule, trunk_schedule
 from sweeper.training.state import load_state, state_of
+from sweeper.training.stored import NoTraining, NotStored
 from sweeper.training.trainers import Course, NewTrainer, Separate, Trainer
 
 __all__ = [
@@ -16,6 +17,8 @@ __all__ = [
     "Fused",
     "Lineage",
     "NewTrainer",
+    "NoTraining",
+    "NotStored",
     "Separate",
     "Trainer",
     "branch_schedule",

@@ -133,7 +133,7 @@ class Lineage:
         """Train trunks to branch point `step`, unless all of their branches are in the store."""
         wanting: dict[int, None] = {}
         for seed in self.config.branch.resolved_seeds:
-            keys, moments = self._branch_keys(step, seed)
+            keys, moments = self.branch_keys(step, seed)
             if not all(self.store.contains(key) for key in (*keys.values(), *moments)):
                 wanting[self.origin(seed)] = None
         for origin in wanting:
@@ -148,7 +148,7 @@ class Lineage:
         schedule, end = branch_schedule(self.config.train, self.config.branch, step, self.steps_per_epoch)
         plans = {}
         for seed in seeds:
-            keys, moments = self._branch_keys(step, seed)
+            keys, moments = self.branch_keys(step, seed)
             plans[keys[end]] = _Branch(seed, keys, moments)
 
         def decay(missing: Sequence[str]) -> list[State | Diverged]:
@@ -166,12 +166,12 @@ class Lineage:
 
     def last(self, step: int, endpoint: Endpoint, count: int) -> list[StateDict]:
         """Return the last `count` checkpoints, one an epoch, of the branch from `step` to `endpoint`, its end first."""
-        keys, _ = self._branch_keys(step, endpoint.seed)
+        keys, _ = self.branch_keys(step, endpoint.seed)
         return self._kept(step, endpoint, [*keys.values()][: -count - 1 : -1])
 
     def moments(self, step: int, endpoint: Endpoint) -> State:
         """Return the network and its optimizer's state at the end of the branch from `step` to `endpoint`."""
-        _, moments = self._branch_keys(step, endpoint.seed)
+        _, moments = self.branch_keys(step, endpoint.seed)
         return self._kept(step, endpoint, moments)[0]
 
     def _kept(self, step: int, endpoint: Endpoint, keys: Sequence[str]) -> list[State]:
@@ -284,7 +284,7 @@ class Lineage:
             self.trained[key] = (reached - start) / self.steps_per_epoch
         return results
 
-    def _branch_keys(self, start: int, seed: int) -> tuple[dict[int, str], list[str]]:
+    def branch_keys(self, start: int, seed: int) -> tuple[dict[int, str], list[str]]:
         """Return the keys of a branch's checkpoints by step, its end the last, and of its moments if they are kept.
 
         It is checkpointed at the ends of its last epochs and at its own end, as retention says and its merges need.

@@ -10,18 +10,22 @@ if TYPE_CHECKING:
     from sweeper.tuning.preflight import check_nodes, check_recipe
     from sweeper.tuning.progress import Listener, Progress
     from sweeper.tuning.search.critical_noise import CriticalNoiseSampler
+    from sweeper.tuning.second_stage import Measuring, Tally, measure
     from sweeper.tuning.support import unsupported
 
 __all__ = [
     "ClusterError",
     "CriticalNoiseSampler",
     "Listener",
+    "Measuring",
     "Progress",
     "Run",
+    "Tally",
     "check_nodes",
     "check_recipe",
     "default_name",
     "grid_order",
+    "measure",
     "resume",
     "run",
     "unsupported",
@@ -29,6 +33,7 @@ __all__ = [
 
 _HOMES = {
     **dict.fromkeys(("Run", "resume", "run"), "launch"),
+    **dict.fromkeys(("Measuring", "Tally", "measure"), "second_stage"),
     **dict.fromkeys(("check_nodes", "check_recipe"), "preflight"),
     **dict.fromkeys(("Listener", "Progress"), "progress"),
     **dict.fromkeys(("default_name", "grid_order"), "job"),

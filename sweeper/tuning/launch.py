@@ -91,7 +91,7 @@ def run(
         return Run(job.ledger().path, "done", len(history.finished), 0, history.stopped_early)
     with connected(address):
         check_nodes(job.store())
-        with _sole_driver(job):
+        with sole_holder(job, job.ledger().driver_key, "run"):
             job = _open(job)
             history = History(job)
             # The whole of a grid is a number too: a smaller --trials, now or later, must not shorten what resume does.
@@ -128,18 +128,18 @@ def _check_name(job: Job) -> None:
 
 
 @contextlib.contextmanager
-def _sole_driver(job: Job) -> Iterator[None]:
-    """Keep other drivers from this run; refuse if one at work on this machine has it, wait if one elsewhere has.
+def sole_holder(job: Job, key: str, doing: str) -> Iterator[None]:
+    """Hold the lease on `key`; refuse if one at work on this machine has it, wait if one elsewhere has.
 
     Raises:
-        StorageError: if the run is being run.
+        StorageError: if the run is being `doing`, such as run, by another process of this machine.
     """
-    store, key = job.store(), job.ledger().driver_key
+    store = job.store()
     for held in current_leases(store, key):
         holder = held.holder()
         if holder.get("host") == this_host() and not held.is_over(store.age(held.path(store))):
             raise StorageError(
-                f"run {job.ledger().path} is being run by process {holder['pid']}; wait for it, or stop it"
+                f"run {job.ledger().path} is being {doing} by process {holder['pid']}; wait for it, or stop it"
             )
     with lease(store, key, LEASE_SECONDS):
         yield

@@ -17,6 +17,7 @@ SURFACE = {
     "resume": ["RUN", "--trials", "--address", "--storage"],
     "status": ["RUN", "--json", "--storage"],
     "stop": ["RUN", "--storage"],
+    "measure": ["RUN", "--merge", "--also", "--set", "--address", "--storage"],
     "submit": ["RECIPE", *SWEEP, "--name", "--address", "--follow", "--python"],
     "report": ["RUN", "-o", "--static", "--storage"],
     "dashboard": ["RUN", "--port", "--storage"],
