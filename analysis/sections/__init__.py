@@ -9,6 +9,7 @@ from analysis.sections.boxes import boxes
 from analysis.sections.collapse import collapse
 from analysis.sections.curvature import curvature
 from analysis.sections.health import health
+from analysis.sections.matching import matching
 from analysis.sections.methods import methods
 from analysis.sections.noise import noise
 from analysis.sections.overlay import overlay
@@ -16,6 +17,7 @@ from analysis.sections.paths import paths
 from analysis.sections.peaks import peaks
 from analysis.sections.planes import planes
 from analysis.sections.provenance import provenance
+from analysis.sections.rates import rates
 from analysis.sections.similarity import similarity
 from analysis.sections.single import single
 from analysis.sections.trace import trace
@@ -32,6 +34,8 @@ SECTIONS: list[Section[View]] = [
     Section("boxes", "Gain by setting", boxes),
     Section("single", "Gain against the single networks", single),
     Section("paths", "Gain along α", paths),
+    Section("rates", "Which learning rates merge with which?", rates),
+    Section("matching", "Branched pairs against matched independent ones", matching),
     Section("averaging", "Averaging along each branch", averaging),
     Section("planes", "The landscape between the networks", planes),
     Section("similarity", "Gain against the similarity of the networks", similarity),

@@ -117,7 +117,7 @@ def test_every_section_is_on_the_page_once_in_its_order(demo_page):
         for name, content in (experiment["sections"] | view).items()
         if content["html"] or content["figures"]
     }
-    measured = {"paths", "averaging", "planes", "similarity", "curvature"}
+    measured = {"paths", "rates", "matching", "averaging", "planes", "similarity", "curvature"}
     assert said == {*experiment["sections"], *view} - measured
 
 
