@@ -114,7 +114,7 @@ def plot_rates(rates: Rates, metric: str) -> style.Spec:
         "activebgcolor": style.MUTED, "bordercolor": style.MUTED, "tickcolor": style.MUTED,
     }  # fmt: skip
     bar = {"title": {"text": style.UNITS.get(metric, "")}, "thickness": 12}
-    coloraxis = {"cmin": -reach, "cmax": reach, "colorscale": "RdBu", "colorbar": bar}
+    coloraxis = {"cmin": -reach, "cmax": reach, "colorscale": "RdBu", "reversescale": True, "colorbar": bar}
     first, second = (style.titled(f"learning rate of {end}", type="category") for end in ("A", "B"))
     return style.panels(
         data, [second], [first], height=460, coloraxis=coloraxis, sliders=[slider] if len(steps) > 1 else []

@@ -68,6 +68,8 @@ def test_the_slider_shows_one_map_and_begins_at_the_best_alpha(across):
     figure = go.Figure(plot_rates(linear, "loss"))
     best = int(np.argmax([np.nanmean(grid) for grid in linear.gain]))
     assert [trace.visible for trace in figure.data] == [index == best for index in range(len(ALPHAS))]
+    # Plotly's RdBu begins with blue, whatever its name says.
+    assert figure.layout.coloraxis.reversescale
     [slider] = figure.layout.sliders
     assert slider.active == best
     assert [step.label for step in slider.steps] == ["0", "0.25", "0.5", "0.75", "1"]
