@@ -10,7 +10,7 @@ DEVELOP := $(VENV)/.develop
 demo: $(INSTALLED)  ## Find the critical noise scale on real data, and write the report
 	$(BIN)/sweeper run digits --scale cpu
 
-test: $(DEVELOP)  ## The default tests, at most 10 minutes
+test: $(DEVELOP)  ## The default tests, a quarter of an hour on two cores
 	$(BIN)/pytest
 
 test-slow: $(DEVELOP)  ## Everything else: many kills, many seeds, browsers
