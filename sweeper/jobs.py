@@ -12,7 +12,7 @@ import re
 import shlex
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -98,14 +98,29 @@ class Jobs:
         Raises:
             ClusterError: if the cluster doesn't take it.
         """
+        command = ["run", RECIPE_FILE, "--storage", storage, "--name", run]
+        return self._begin(recipe, storage, run, [*command, *(["--trials", str(trials)] if trials else [])])
+
+    def measure(
+        self, recipe: Recipe, storage: str, run: str, arguments: Sequence[str]
+    ) -> tuple[JobInfo, bool]:
+        """Have the cluster add to a run, `arguments` being those of `sweeper measure`; as `submit` otherwise.
+
+        Raises:
+            ClusterError: if the cluster doesn't take it.
+        """
+        return self._begin(recipe, storage, run, ["measure", run, "--storage", storage, *arguments])
+
+    def _begin(
+        self, recipe: Recipe, storage: str, run: str, arguments: Sequence[str]
+    ) -> tuple[JobInfo, bool]:
         known = self.find(run)
         if known is not None and known.active:
             if known.storage != storage:
                 raise ClusterError(f"run {run} is running in {known.storage}; choose another --name")
             return known, False
         job = JobInfo(run, known.number + 1 if known else 1, JobStatus.PENDING, "", storage)
-        command = [self._python, "-m", "sweeper", "run", RECIPE_FILE, "--storage", storage, "--name", run]
-        command += ["--address", "auto", *(["--trials", str(trials)] if trials else [])]
+        command = [self._python, "-m", "sweeper", *arguments, "--address", "auto"]
         with tempfile.TemporaryDirectory(prefix="sweeper-") as folder, self._reached():
             _pack(recipe, Path(folder))
             try:

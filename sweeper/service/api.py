@@ -17,6 +17,7 @@ from sweeper.service.headers import REPORT_POLICY
 from sweeper.service.models import (
     RECIPE_SCHEMA,
     Health,
+    Measure,
     NamedRecipe,
     RecipeInfo,
     Resume,
@@ -165,6 +166,17 @@ async def resume(name: Name, parts: Parts, how: Annotated[Resume | None, Body()]
     """Go on with a sweep where it stopped, or with more trials than before."""
     found, _ = await parts.operations.resume(name, how.trials if how else None)
     return found
+
+
+@router.post(
+    "/sweeps/{name}/measure",
+    tags=["sweeps"],
+    status_code=202,
+    responses=refusals(400, 404, 409, 413, 422, 503),
+)
+async def measure(name: Name, parts: Parts, what: Annotated[Measure, Body()]) -> Sweep:
+    """Add merges or measures to a sweep that has ended, as a job that trains nothing."""
+    return await parts.operations.measure(name, what)
 
 
 @router.delete("/sweeps/{name}", tags=["sweeps"], status_code=204, responses=refusals(404, 409, 422, 503))

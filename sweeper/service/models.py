@@ -99,6 +99,23 @@ class Resume(BaseModel):
     model_config = {"extra": "forbid"}
 
 
+class Measure(BaseModel):
+    """What to add to a sweep that has ended, from what it stored."""
+
+    merge: dict[str, Any] | None = Field(
+        None, description="Its kind and settings, as under merges of a recipe."
+    )
+    also: list[str] = Field([], description="Measures, as under measures/also of a recipe.")
+    measures: dict[str, Any] = Field(
+        {}, description="Fields of measures, as in eigenvalues, to their values."
+    )
+
+    model_config = {
+        "extra": "forbid",
+        "json_schema_extra": {"examples": [{"merge": {"kind": "ties", "density": 0.3}, "also": ["cka"]}]},
+    }
+
+
 class Health(BaseModel):
     """Whether the parts answer."""
 

@@ -9,10 +9,11 @@ from typing import Any
 
 import anyio.to_thread
 
+from sweeper.jobs import JobInfo
 from sweeper.service import reading
 from sweeper.service.board import Board
 from sweeper.service.cluster import Cluster
-from sweeper.service.models import ACTIVE, Sweep
+from sweeper.service.models import ACTIVE, Measure, Sweep
 from sweeper.service.problems import Refusal
 from sweeper.service.reading import Prepared, Workers
 from sweeper.service.settings import Settings
@@ -68,6 +69,33 @@ class Operations:
         asked = await anyio.to_thread.run_sync(ledger.requested_trials)
         prepared = await self._prepare(info.recipe, name, trials)
         return await self._begin(prepared, trials or asked or None)
+
+    async def measure(self, name: str, what: Measure) -> Sweep:
+        """Have merges or measures added to a sweep that has ended.
+
+        Raises:
+            RecipeError: if its networks can't be merged or measured like this.
+            Refusal: if there is no such sweep, it has not ended, or too much runs.
+            ClusterError: if the cluster doesn't answer.
+        """
+        sweep = await self._board.get(name)
+        if sweep.state in ACTIVE or sweep.began is None:
+            raise Refusal(
+                409, f"sweep {name} is {sweep.state}; what it has stored can be measured once it has ended"
+            )
+        recipe, arguments = await self._workers(
+            reading.prepare_measure, self._board.path(name), what.model_dump(), self._settings.imports
+        )
+        async with self._submitting:
+            jobs = await self._cluster.renew()
+            if name in jobs and jobs[name].active:
+                raise Refusal(409, f"sweep {name} is being measured; wait until that has ended")
+            self._check_room(jobs)
+            await self._cluster.call(
+                lambda jobs: jobs.measure(recipe, self._settings.storage, name, arguments)
+            )
+        await self._board.renew(name)
+        return await self._board.get(name)
 
     async def stop(self, name: str) -> Sweep:
         """Ask a sweep to drain; one that is not running is left as it is.
@@ -143,14 +171,24 @@ class Operations:
             wanted = trials or prepared.recipe.planned_trials
             if known is not None and (run in active or (known.state == "done" and wanted <= known.total)):
                 return known, False
-            if len(active) >= self._settings.sweeps:
-                reason = f"as many sweeps as may, {len(active)}, run or wait; stop one"
-                raise Refusal(429, reason, {"Retry-After": "60"})
-            if self._cluster.problem:
-                raise ClusterError(self._cluster.problem)
+            self._check_room(jobs)
             await self._webhook.expect(run)
             _, begun = await self._cluster.call(
                 lambda jobs: jobs.submit(prepared.recipe, storage, run, trials)
             )
             await self._board.renew(run)
             return await self._board.get(run), begun
+
+    def _check_room(self, jobs: Mapping[str, JobInfo]) -> None:
+        """Check that one more job may begin.
+
+        Raises:
+            Refusal: if too many sweeps run.
+            ClusterError: if the cluster did not answer.
+        """
+        active = sum(job.active for job in jobs.values())
+        if active >= self._settings.sweeps:
+            reason = f"as many sweeps as may, {active}, run or wait; stop one"
+            raise Refusal(429, reason, {"Retry-After": "60"})
+        if self._cluster.problem:
+            raise ClusterError(self._cluster.problem)

@@ -87,13 +87,9 @@ def prepare(
     if (trials := recipe.planned_trials) > most_trials:
         text = f"{trials} are more than the {most_trials} that this service allows; ask for fewer"
         _refuse(recipe, "search/trials", text)
-    for path in import_paths(recipe):
-        if path not in allowed and path.partition(":")[0] not in allowed:
-            _refuse(recipe, "", f'import path "{path}" is not among those that this service allows')
-    from sweeper.tuning import default_name, unsupported
+    _check_allowed(recipe, allowed)
+    from sweeper.tuning import default_name
 
-    if missing := unsupported(recipe):
-        _refuse(recipe, "", f"it can't be run yet: no {', no '.join(missing)}")
     try:
         run = name or default_name(recipe)
     except ValueError as error:
@@ -105,6 +101,47 @@ def prepare(
         quota = min(quota_gib, recipe.retention.quota_gib or quota_gib)
         recipe = parse_recipe(recipe.model_dump(mode="json"), {"retention/quota_gib": quota})
     return Prepared(recipe, run)
+
+
+def prepare_measure(path: str, what: Mapping[str, Any], allowed: tuple[str, ...]) -> tuple[Recipe, list[str]]:
+    """Return the recipe of the run at `path`, and the arguments of `sweeper measure` that add `what` to it.
+
+    Raises:
+        RecipeError: if nothing is to be added, or its networks can't have it.
+    """
+    recipe = parse_recipe(read_run_info(path).recipe)
+    merge, also, measures = what["merge"], what["also"], what["measures"]
+    if merge is None and not also:
+        _refuse(recipe, "", "nothing to measure: name a merge, or measures under also")
+    changes: dict[str, Any] = {f"measures/{name}": value for name, value in measures.items()}
+    changes["measures/also"] = also
+    if merge is not None:
+        changes["merges"] = [merge]
+    _check_allowed(parse_recipe(recipe.model_dump(mode="json"), changes), allowed)
+    settings = {name: value for name, value in (merge or {}).items() if name != "kind"}
+    settings |= {
+        name: value
+        for name, value in changes.items()
+        if name.startswith("measures/") and name != "measures/also"
+    }
+    arguments = [f"--merge={merge.get('kind', 'linear')}"] if merge else []
+    arguments += [f"--also={measure}" for measure in also]
+    return recipe, [*arguments, *(f"--set={name}={json.dumps(value)}" for name, value in settings.items())]
+
+
+def _check_allowed(recipe: Recipe, allowed: tuple[str, ...]) -> None:
+    """Check that nobody's code but what is `allowed` is run, and that all there is can be.
+
+    Raises:
+        RecipeError: naming what can't.
+    """
+    for path in import_paths(recipe):
+        if path not in allowed and path.partition(":")[0] not in allowed:
+            _refuse(recipe, "", f'import path "{path}" is not among those that this service allows')
+    from sweeper.tuning import unsupported
+
+    if missing := unsupported(recipe):
+        _refuse(recipe, "", f"it can't be run yet: no {', no '.join(missing)}")
 
 
 def _recipe(content: Mapping[str, Any]) -> Recipe:

@@ -6,6 +6,7 @@ import json
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import httpx
@@ -104,6 +105,7 @@ def test_other_schemes_are_not_bearer(root):
         ("POST", "/sweeps"),
         ("POST", "/sweeps/demo/stop"),
         ("POST", "/sweeps/demo/resume"),
+        ("POST", "/sweeps/demo/measure"),
         ("DELETE", "/sweeps/demo"),
     ],
 )
@@ -340,11 +342,16 @@ def test_token_files_keep_no_token():
 
 
 def test_the_audit_log_says_who_did_what_and_nothing_secret(root, writer, audit, capfd):
+    before = len(audit.read_text().splitlines())
     writer.post("/sweeps?name=x", json={"recipe": "digits", "overrides": {"title": "a private title"}})
     writer.post("/sweeps/demo/stop", params={"token": "in-a-query"})
     with client(root, "a-wrong-token") as stranger:
         stranger.get("/sweeps/demo")
-    text, captured = audit.read_text(), capfd.readouterr()
+    # A line is written once its answer is on its way.
+    end = time.monotonic() + 10
+    while len((text := audit.read_text()).splitlines()) < before + 3 and time.monotonic() < end:
+        time.sleep(0.05)
+    captured = capfd.readouterr()
     stopped, refused = [json.loads(line) for line in text.splitlines()][-2:]
     assert {**stopped, "time": 0} == {
         "time": 0, "token": WRITE[1].name, "scope": "write", "method": "POST", "path": "/api/v1/sweeps/demo/stop",

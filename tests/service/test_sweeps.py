@@ -132,6 +132,31 @@ def test_a_sweep_through_the_api(head, tmp_path, receiver):
             "what is done is not done again"
         )
         assert told(receiver, done["name"]) == "done"
+        check_measured(api, done["name"], f"{storage}/runs/{done['name']}")
+
+
+def check_measured(api, name, path):
+    """A merge that is asked for once the sweep is done is among its records, and asking for nonsense is refused."""
+    before = read_records(path)
+    assert set(before["merge"]) == {"linear"}
+    for nonsense, detail in (
+        ({"merge": {"kind": "ties", "density": 2}}, "density"),
+        ({"merge": {"kind": "guess"}}, "guess"),
+        ({"also": ["guess"]}, "guess"),
+        ({}, "nothing to measure"),
+    ):
+        refused = api.post(f"/sweeps/{name}/measure", json=nonsense)
+        assert (refused.status_code, detail in refused.json()["detail"]) == (422, True), refused.text
+    what = {"merge": {"kind": "ties", "density": 0.5, "alphas": [0.5, 1.0]}, "also": ["distance"]}
+    asked = api.post(f"/sweeps/{name}/measure", json=what)
+    assert asked.status_code == 202, asked.text
+    assert api.post(f"/sweeps/{name}/measure", json=what).status_code == 409
+    end = time.monotonic() + 120
+    while len(records := read_records(path)) < 3 * len(before):
+        assert time.monotonic() < end, asked.json()
+        time.sleep(0.5)
+    assert set(records["merge"]) == {"linear", "ties"}
+    assert api.get(f"/sweeps/{name}").json()["state"] == "done"
 
 
 def test_a_sweep_that_cannot_begin_says_why(head, tmp_path, receiver):
