@@ -222,6 +222,6 @@ class _Waiting(FIFOScheduler):
     """Starts what waits. Tune's own looks at every trial there has been, at every step."""
 
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
-        """Return a trial that waits, None if none does."""
-        live = tune_controller.get_live_trials()
-        return next((trial for trial in live if trial.status == Trial.PENDING), None)
+        """Return the first trial that waits, None if none does."""
+        waiting = [trial for trial in tune_controller.get_live_trials() if trial.status == Trial.PENDING]
+        return min(waiting, key=lambda trial: trial.trial_id, default=None)
