@@ -5,6 +5,7 @@ import sys
 import tempfile
 
 import pandas as pd
+import pytest
 
 import sweeper.tuning
 from analysis.reading import read_records
@@ -13,6 +14,7 @@ from tests.tuning.recipes import small_recipe
 from tests.tuning.test_kills import LONGER, ORDER, ROOT, trained_keys
 
 
+@pytest.mark.slow
 def test_a_sweep_on_two_nodes_survives_the_death_of_one(tmp_path, ray_cluster):
     recipe = small_recipe(
         **LONGER,
