@@ -1,18 +1,41 @@
 """What can be added to a finished trial from its stored endpoints: merges, measures, pairs with another trial."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from analysis.records import Measurement, MergeRecord, Stage
 from search_spaces.config import TrialConfig
 from search_spaces.measures import MeasureConfig
 from search_spaces.merges import MergeConfig
+from search_spaces.recipe import Recipe, parse_recipe
 from sweeper.store import content_key
 from sweeper.training import NotStored
 from sweeper.trial import Trial
 
 FROM_RECORDS = {"barrier", "normalised_accuracy"}
 """Measures that are computed from what merges measured."""
+
+
+def recipe_with(
+    recipe: Recipe, merge: Mapping[str, Any] | None, also: Sequence[str], measures: Mapping[str, Any]
+) -> Recipe:
+    """Return `recipe` with these in place of its merges and further measures; without a merge, with its own.
+
+    Args:
+        recipe: Of the run to add to.
+        merge: Its `kind` and settings, as under `merges` of a recipe.
+        also: Measures, as under `measures/also`.
+        measures: Path under `measures` → value; others are as in the recipe.
+
+    Raises:
+        RecipeError: if its networks can't be merged or measured like this.
+    """
+    changes = {f"measures/{name}": value for name, value in measures.items()}
+    changes["measures/also"] = list(also)
+    if merge is not None:
+        changes["merges"] = [dict(merge)]
+    return parse_recipe(recipe.model_dump(mode="json"), changes)
 
 
 @dataclass(frozen=True)

@@ -113,17 +113,11 @@ def prepare_measure(path: str, what: Mapping[str, Any], allowed: tuple[str, ...]
     merge, also, measures = what["merge"], what["also"], what["measures"]
     if merge is None and not also:
         _refuse(recipe, "", "nothing to measure: name a merge, or measures under also")
-    changes: dict[str, Any] = {f"measures/{name}": value for name, value in measures.items()}
-    changes["measures/also"] = also
-    if merge is not None:
-        changes["merges"] = [merge]
-    _check_allowed(parse_recipe(recipe.model_dump(mode="json"), changes), allowed)
+    from sweeper.additions import recipe_with
+
+    _check_allowed(recipe_with(recipe, merge, also, measures), allowed)
     settings = {name: value for name, value in (merge or {}).items() if name != "kind"}
-    settings |= {
-        name: value
-        for name, value in changes.items()
-        if name.startswith("measures/") and name != "measures/also"
-    }
+    settings |= {f"measures/{name}": value for name, value in measures.items()}
     arguments = [f"--merge={merge.get('kind', 'linear')}"] if merge else []
     arguments += [f"--also={measure}" for measure in also]
     return recipe, [*arguments, *(f"--set={name}={json.dumps(value)}" for name, value in settings.items())]

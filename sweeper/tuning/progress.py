@@ -10,7 +10,7 @@ from ray import tune
 
 from sweeper.store import StorageError
 from sweeper.tuning.drain import Drain
-from sweeper.tuning.failures import Failures, back_off
+from sweeper.tuning.failures import Failures, back_off, cause_of
 from sweeper.tuning.results import DRAINED, OUT_OF_MEMORY, PROBLEM, SUGGESTED, WAIT
 
 
@@ -131,11 +131,11 @@ class Counter(tune.Callback):
         """Let a trial that died and starts again wait a while, for a turn alone, or not at all if its node died."""
         self._running.discard(trial.trial_id)
         error = _error(trial)
-        cause = self._failures.retried(error)
-        if cause == "node":
-            trial.max_failures += 1
-        elif cause == "memory":
+        if cause_of(error) == "memory":
+            # It ends at once when it starts again, and is counted as a failure then.
             trial.config[OUT_OF_MEMORY] = error
+        elif self._failures.retried(error) == "node":
+            trial.max_failures += 1
         else:
             trial.config[WAIT] = back_off(trial.num_failures)
         self._weather()

@@ -13,7 +13,7 @@ from analysis.reading import read_run_info
 from analysis.records import Stage, Suggestion
 from search_spaces.config import TrialConfig
 from search_spaces.recipe import parse_recipe
-from sweeper.additions import Addition, new_in
+from sweeper.additions import Addition, new_in, recipe_with
 from sweeper.store import Ledger, StorageError
 from sweeper.training import NoTraining, NotStored
 from sweeper.trial import Trial, TrialName
@@ -89,11 +89,7 @@ def measure(
     """
     ledger = Ledger.at(path)
     recipe = parse_recipe(read_run_info(ledger.path).recipe)
-    changes = {f"measures/{name}": value for name, value in (measures or {}).items()}
-    changes["measures/also"] = list(also)
-    if merge is not None:
-        changes["merges"] = [dict(merge)]
-    asked = parse_recipe(recipe.model_dump(mode="json"), changes)
+    asked = recipe_with(recipe, merge, also, measures or {})
     check_recipe(asked)
     addition = Addition(asked.measures, asked.merges[0] if merge is not None else None)
     job = Job(recipe, ledger.storage.url, ledger.run)

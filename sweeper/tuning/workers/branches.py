@@ -9,14 +9,13 @@ from itertools import cycle
 from typing import Any
 
 import ray
-from ray.util import get_current_placement_group
-from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from analysis.records import Stage
 from search_spaces.config import TrialConfig
 from sweeper.training import NewTrainer
 from sweeper.trial import Trial, TrialName
 from sweeper.tuning.job import Job
+from sweeper.tuning.workers.bundles import actors_beside
 
 Trained = tuple[dict[str, float], float]
 """Epochs by key, as in `Stage.trained`, and seconds of processor time."""
@@ -41,22 +40,14 @@ class BranchWorkers:
     """
 
     def __init__(self, job: Job) -> None:
-        placement, group = job.recipe.resources, get_current_placement_group()
-        assert group is not None, "Tune runs every trial in a placement group"
-        worker: Any = _Worker
-        self._workers = [
-            worker.options(
-                num_cpus=bundle.cpu,
-                num_gpus=bundle.gpu,
-                resources=bundle.custom,
-                max_restarts=-1,
-                max_task_retries=placement.retries,
-                # A stage that waits for another worker's branch lets others by.
-                allow_out_of_order_execution=True,
-                scheduling_strategy=PlacementGroupSchedulingStrategy(group, index),
-            ).remote(job)
-            for index, bundle in enumerate(placement.bundles[1:], start=1)
-        ]
+        self._workers = actors_beside(
+            _Worker,
+            job,
+            max_restarts=-1,
+            max_task_retries=job.recipe.resources.retries,
+            # A stage that waits for another worker's branch lets others by.
+            allow_out_of_order_execution=True,
+        )
 
     def of(self, config: TrialConfig, name: TrialName, trainer: NewTrainer) -> "Branches":
         """Return what sends the branches of one trial to these workers."""

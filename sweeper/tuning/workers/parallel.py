@@ -7,8 +7,7 @@ from typing import Any
 
 import ray
 import torch.distributed as dist
-from ray.util import get_current_placement_group, get_node_ip_address
-from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+from ray.util import get_node_ip_address
 from torch import nn
 
 from search_spaces.base import arguments
@@ -21,6 +20,7 @@ from sweeper.training.parallel import Parallel
 from sweeper.training.trainers import State
 from sweeper.trial import load_task
 from sweeper.tuning.job import Job
+from sweeper.tuning.workers.bundles import actors_beside
 
 
 class Group:
@@ -31,25 +31,15 @@ class Group:
     """
 
     def __init__(self, job: Job) -> None:
-        bundles, group = job.recipe.resources.bundles, get_current_placement_group()
-        assert group is not None, "Tune runs every trial in a placement group"
-        follower: Any = _Follower
-        self._followers = [
-            follower.options(
-                num_cpus=bundle.cpu,
-                num_gpus=bundle.gpu,
-                resources=bundle.custom,
-                scheduling_strategy=PlacementGroupSchedulingStrategy(group, index),
-            ).remote(job)
-            for index, bundle in enumerate(bundles[1:], start=1)
-        ]
+        self._followers = actors_beside(_Follower, job)
+        ranks = job.recipe.resources.data_parallel
         backend = "nccl" if job.enter(job.recipe.resources) == "cuda" else "gloo"
         address = f"tcp://{get_node_ip_address()}:{_free_port()}"
         joined = [
-            other.join.remote(backend, address, rank, len(bundles))
+            other.join.remote(backend, address, rank, ranks)
             for rank, other in enumerate(self._followers, start=1)
         ]
-        dist.init_process_group(backend, init_method=address, rank=0, world_size=len(bundles))
+        dist.init_process_group(backend, init_method=address, rank=0, world_size=ranks)
         ray.get(joined)
 
     def trainer_of(self, config: TrialConfig) -> NewTrainer:
